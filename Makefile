@@ -1,0 +1,48 @@
+# Everything starts here: `make demo` and `make test` both work as the first command on a fresh clone.
+PYTHON ?= python3
+SERVE ?= 1
+UV_VERSION := 0.13.8
+BIN := .venv/bin
+
+.PHONY: help setup demo test quick check format lock clean
+
+help:  ## Show what can be made
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+setup: .venv/.ready  ## Make .venv with everything in it, `.venv/bin/glint` included
+
+.venv/.ready: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Glint needs Python 3.11 or newer; name one: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes requirements.lock
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@touch $@
+
+demo: setup  ## Render parts, train, serve, post photos (SERVE=0 stops after printing)
+	SERVE=$(SERVE) $(BIN)/python tests/demo.py
+
+check: setup  ## Lint, format check, types, import rules
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test: check  ## Check, then run every test
+	$(BIN)/python -m pytest
+
+quick: check  ## Check, then run the tests that take seconds
+	$(BIN)/python -m pytest -m "not slow"
+
+format: setup  ## Format and mend what can be mended
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+lock: setup  ## Write requirements.lock anew from pyproject.toml
+	$(BIN)/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	$(BIN)/uv pip compile pyproject.toml --extra training --extra dev --universal --python-version 3.11 \
+		--generate-hashes --no-emit-index-url --quiet --output-file requirements.lock
+
+clean:  ## Remove what was made, bundles aside
+	rm -rf .venv demo .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

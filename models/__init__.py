@@ -1,0 +1,1 @@
+"""What an inspector is: its networks, the bundle on disk, the photo path, the decision rule."""

@@ -1,0 +1,74 @@
+"""What is said of one photo: the fields shared by `POST /inspect` and `glint inspect --json`."""
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from models.regions import Region
+
+
+class ClassifierOpinion(BaseModel):
+    """The supervised opinion. `limit` is None, and the rule never fires, without defect classes."""
+
+    model_config = ConfigDict(frozen=True)
+
+    probabilities: dict[str, float] = Field(description="Probability of each class, 0..1, summing to 1.")
+    defect_probability: float | None = Field(
+        description="1 - probability of clean; what the limit applies to."
+    )
+    limit: float | None = Field(description="At or above it the classifier's rule fires.")
+
+
+class AnomalyOpinion(BaseModel):
+    """The unsupervised opinion: how far the strangest place is from the good parts seen in training."""
+
+    model_config = ConfigDict(frozen=True)
+
+    score: float | None = Field(
+        description="Largest smoothed Mahalanobis distance on the map; >= 0, unbounded."
+    )
+    limit: float = Field(description="At or above it the anomaly rule fires.")
+
+
+class ImageFacts(BaseModel):
+    """The uploaded photo, upright."""
+
+    model_config = ConfigDict(frozen=True)
+
+    width: int
+    height: int
+    sha256: str
+    media_type: str
+    bit_depth: int
+    letterboxed: bool = Field(description="Its shape differs from the model's, so borders were added.")
+
+
+class Inspection(BaseModel):
+    """The answer for one photo, without the overlay picture."""
+
+    model_config = ConfigDict(frozen=True)
+
+    id: str
+    verdict: str = Field(description="`clean`, a defect class, `anomalous`, or `invalid`.")
+    score: float | None = Field(
+        description="0..1; >= 0.5 exactly when the verdict is a defect; null if invalid."
+    )
+    needs_review: bool
+    review_reasons: list[str]
+    rules: list[Literal["classifier", "anomaly"]] = Field(description="The rules that fired.")
+    classifier: ClassifierOpinion
+    anomaly: AnomalyOpinion
+    regions: list[Region]
+    part: str
+    serial: str | None = None
+    camera: str | None = None
+    bundle_version: str
+    provider: str = Field(description="The execution provider that really ran.")
+    provider_fallback: str = Field(default="", description="Why no GPU was used, if one was looked for.")
+    image: ImageFacts
+    timings_ms: dict[str, float] = Field(description="Milliseconds spent per stage.")
+
+
+def describe(inspection: Inspection) -> dict[str, Any]:
+    """The inspection as plain JSON values."""
+    return inspection.model_dump(mode="json")

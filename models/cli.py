@@ -1,0 +1,29 @@
+"""The `glint` command: gathers the commands of service and training without importing either by name."""
+
+from importlib.metadata import entry_points
+
+import typer
+from rich.console import Console
+
+from models.errors import GlintError
+
+
+def main() -> None:
+    """Run `glint`. Faults a user can act on end as one clear line and exit code 1."""
+    app = typer.Typer(
+        name="glint",
+        help="Inspect parts from line cameras: train on a folder of photos, serve verdicts and heatmaps.",
+        no_args_is_help=True,
+        add_completion=False,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+    )
+    for entry in sorted(entry_points(group="glint.commands"), key=lambda entry: entry.name, reverse=True):
+        app.registered_commands.extend(entry.load().registered_commands)
+    try:
+        app()
+    except GlintError as error:
+        console = Console(stderr=True, highlight=False)
+        console.print(f"glint: {error.problem}", style="bold red", markup=False, soft_wrap=True)
+        console.print(error.remedy, markup=False, soft_wrap=True)
+        raise SystemExit(1) from None

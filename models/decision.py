@@ -1,0 +1,130 @@
+"""The decision rule: one pure function for calibration, evaluation and the service.
+
+`p_defect >= classifier limit` gives the defect class; else `anomaly score >= anomaly limit` gives
+`anomalous`; else `clean`. Ties count as defects. Anything that is not a finite number is `invalid`.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+CLEAN = "clean"
+ANOMALOUS = "anomalous"
+INVALID = "invalid"
+RESERVED_CLASSES = frozenset({CLEAN, ANOMALOUS, INVALID})
+
+Rule = Literal["classifier", "anomaly"]
+
+_JUST_BELOW_HALF = math.nextafter(0.5, 0.0)
+
+
+class Limits(BaseModel):
+    """Where each rule fires.
+
+    Attributes:
+        classifier: smallest defect probability (1 - p_clean) that counts as a defect, 0..1;
+            None for a model without defect classes, whose classifier never fires.
+        anomaly: smallest anomaly score that counts as a defect, > 0, unbounded.
+        review_band: half-width of the band of `score` around 0.5 inside which a person should look.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    classifier: float | None = Field(default=None, gt=0.0, le=1.0)
+    anomaly: float = Field(gt=0.0, allow_inf_nan=False)
+    review_band: float = Field(default=0.05, ge=0.0, le=0.5)
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What the rule says of one photo.
+
+    Attributes:
+        verdict: `clean`, a defect class, `anomalous` or `invalid`.
+        score: 0..1, monotone in both opinions, >= 0.5 exactly when the verdict is a defect; None if invalid.
+        defect_probability: 1 - p_clean as the rule saw it; None without defect classes or if invalid.
+        rules: the rules that fired, the classifier's first.
+        needs_review: near the limit, or the two opinions differ.
+        review_reasons: why, in plain words.
+    """
+
+    verdict: str
+    score: float | None
+    defect_probability: float | None
+    rules: tuple[Rule, ...]
+    needs_review: bool
+    review_reasons: tuple[str, ...]
+
+
+def decide(
+    probabilities: Sequence[float], classes: Sequence[str], anomaly_score: float, limits: Limits
+) -> Decision:
+    """Decide over one photo.
+
+    Args:
+        probabilities: one per class, 0..1, summing to 1; the clean class first.
+        classes: their names; `classes[0]` is `clean`.
+        anomaly_score: >= 0, the larger the stranger.
+        limits: where the rules fire.
+
+    Raises:
+        ValueError: if probabilities and classes do not match, or the clean class is not the first.
+    """
+    if len(probabilities) != len(classes) or classes[0] != CLEAN:
+        raise ValueError(f"{len(probabilities)} probabilities for classes {list(classes)}, `clean` first")
+    if not _trustworthy(probabilities, anomaly_score):
+        reason = "the model's outputs are not finite numbers in range"
+        return Decision(INVALID, None, None, (), needs_review=True, review_reasons=(reason,))
+
+    defect_probability = None
+    rules: list[Rule] = []
+    opinions = [anomaly_opinion(anomaly_score, limits.anomaly)]
+    if limits.classifier is not None and len(classes) > 1:
+        defect_probability = min(1.0, max(0.0, 1.0 - probabilities[0]))
+        opinions.append(classifier_opinion(defect_probability, limits.classifier))
+        if defect_probability >= limits.classifier:
+            rules.append("classifier")
+    if anomaly_score >= limits.anomaly:
+        rules.append("anomaly")
+
+    if "classifier" in rules:
+        best = max(range(1, len(classes)), key=lambda index: probabilities[index])
+        verdict = classes[best]
+    else:
+        verdict = ANOMALOUS if rules else CLEAN
+    score = max(opinions)
+    reasons = []
+    if abs(score - 0.5) < limits.review_band:
+        reasons.append("the score is near the limit")
+    if defect_probability is not None and len(rules) == 1:
+        reasons.append(f"only the {rules[0]} rule fired")
+    return Decision(verdict, score, defect_probability, tuple(rules), bool(reasons), tuple(reasons))
+
+
+def anomaly_opinion(anomaly_score: float, limit: float) -> float:
+    """Map an anomaly score >= 0 to 0..1, strictly rising, 0.5 at the limit."""
+    return _keep_side(anomaly_score / (anomaly_score + limit), fired=anomaly_score >= limit)
+
+
+def classifier_opinion(defect_probability: float, limit: float) -> float:
+    """Map a defect probability to 0..1, rising, 0.5 at the limit, straight on each side of it."""
+    fired = defect_probability >= limit
+    if fired:
+        above = 0.5 + 0.5 * (defect_probability - limit) / (1.0 - limit) if limit < 1.0 else 1.0
+        return _keep_side(above, fired)
+    return _keep_side(0.5 * defect_probability / limit, fired)
+
+
+def _keep_side(opinion: float, fired: bool) -> float:
+    # Rounding must not carry an opinion over the limit that its rule did not cross.
+    return min(1.0, max(0.5, opinion)) if fired else max(0.0, min(_JUST_BELOW_HALF, opinion))
+
+
+def _trustworthy(probabilities: Sequence[float], anomaly_score: float) -> bool:
+    values = [*probabilities, anomaly_score]
+    if not all(math.isfinite(value) for value in values) or anomaly_score < 0.0:
+        return False
+    return all(-1e-4 <= p <= 1.0 + 1e-4 for p in probabilities) and abs(sum(probabilities) - 1.0) < 1e-3

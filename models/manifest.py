@@ -1,0 +1,130 @@
+"""What a bundle says of itself: the schema of `manifest.json`."""
+
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from models.decision import CLEAN, Limits
+from models.preprocessing import Preprocessing
+
+SCHEMA_VERSION = 1
+
+# Part names and versions become folder names and URL parts.
+NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class RateInterval(_Record):
+    """A share of photos with its exact (Clopper-Pearson) 95 % interval; all in 0..1."""
+
+    rate: float
+    low: float
+    high: float
+
+
+class LimitOrigin(_Record):
+    """Where a limit came from.
+
+    Attributes:
+        method: `conformal` (a quantile of held-out good photos), `conformal, moved towards the defects`,
+            or `none` for a rule that never fires.
+        target: the share of good parts this rule may reject, as asked for.
+        supported: the smallest share that the number of photos can support, 1 / (n_good + 1).
+        n_good, n_defective: held-out photos it was chosen on.
+        false_rejects: share of those good photos at or above the limit.
+        note: in plain words, what the photos can and cannot support; empty when all is well.
+    """
+
+    method: str
+    target: float
+    supported: float
+    n_good: int
+    n_defective: int
+    false_rejects: RateInterval
+    note: str = ""
+
+
+class LimitOrigins(_Record):
+    classifier: LimitOrigin | None
+    anomaly: LimitOrigin
+
+
+class HeatmapScale(_Record):
+    """The bundle's one scale for every overlay, in anomaly-map units.
+
+    Colour begins at `start` (just below the limit), the contour is drawn at `limit`, and the
+    colour map ends at `top`.
+    """
+
+    start: float = Field(ge=0.0)
+    limit: float = Field(gt=0.0)
+    top: float = Field(gt=0.0)
+
+
+class TrunkProvenance(_Record):
+    """Whose weights the features come from."""
+
+    name: str
+    sha256: str
+    licence: str
+
+
+class DatasetFingerprint(_Record):
+    """The photos a bundle was made from.
+
+    Attributes:
+        layout: which data layout was recognised.
+        sha256: digest over the sorted photo digests and labels.
+        photos: number of photos per split and class, for example `{"train": {"clean": 132}}`.
+        skipped: number of files that were left out.
+    """
+
+    layout: str
+    sha256: str
+    photos: dict[str, dict[str, int]]
+    skipped: int
+
+
+class Variant(_Record):
+    """One graph that can be served: its file, and how far it is from the reference."""
+
+    file: str
+    precision: Literal["fp32", "fp16", "int8"]
+
+
+class Manifest(_Record):
+    """The whole of `manifest.json`. `files` maps each other file of the bundle to its sha256."""
+
+    schema_version: Literal[1] = 1
+    part: str = Field(pattern=NAME_PATTERN)
+    version: str = Field(pattern=NAME_PATTERN)
+    created: datetime
+    classes: list[str] = Field(min_length=1)
+    preprocessing: Preprocessing
+    colour_order: Literal["RGB"] = "RGB"
+    grid: tuple[int, int]
+    limits: Limits
+    limit_origins: LimitOrigins
+    heatmap: HeatmapScale
+    fusion: Literal["either rule"] = "either rule"
+    trunk: TrunkProvenance
+    dataset: DatasetFingerprint
+    training: dict[str, Any]
+    metrics: dict[str, Any]
+    agreement: dict[str, float]
+    libraries: dict[str, str]
+    variants: dict[str, Variant]
+    files: dict[str, str]
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "Manifest":
+        if self.classes[0] != CLEAN or len(set(self.classes)) != len(self.classes):
+            raise ValueError("classes must be distinct and begin with `clean`")
+        missing = [v.file for v in self.variants.values() if v.file not in self.files]
+        if "fp32" not in self.variants or missing:
+            raise ValueError(f"variants must hold fp32 and name listed files; not listed: {missing}")
+        return self

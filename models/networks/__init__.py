@@ -1,0 +1,1 @@
+"""The networks: trunk, classifier, PaDiM and the joint graph (torch)."""

@@ -1,0 +1,69 @@
+"""The heatmap overlay: one fixed scale per bundle, colour only near and above the limit."""
+
+from typing import Literal
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from models.manifest import HeatmapScale
+from models.preprocessing import resize
+
+MAX_SIDE = 1024
+LARGEST_OPACITY = 0.72
+
+OverlayFormat = Literal["jpeg", "png"]
+MEDIA_TYPE: dict[OverlayFormat, str] = {"jpeg": "image/jpeg", "png": "image/png"}
+
+# The upper part of `plasma`, purple to yellow: its brightness rises all the way, so that it can be read
+# without telling red from green.
+_PLASMA = cv2.applyColorMap(np.arange(256, dtype=np.uint8)[:, None], cv2.COLORMAP_PLASMA)[:, 0, ::-1]
+_COLOURS = np.ascontiguousarray(_PLASMA[64:])
+
+
+def draw_overlay(
+    pixels: npt.NDArray[np.uint8], photo_map: npt.NDArray[np.float32], scale: HeatmapScale
+) -> npt.NDArray[np.uint8]:
+    """Lay the heat over the photo.
+
+    The photo is shown in muted colour; heat fades in from `scale.start` to `scale.limit` and runs through
+    the colour map up to `scale.top`; the limit is drawn as a white contour with a dark edge.
+
+    Args:
+        pixels: the photo, uint8 [H, W, 3], RGB.
+        photo_map: float32 [h, w] over the photo, any resolution.
+        scale: the bundle's fixed scale.
+
+    Returns:
+        uint8 [H', W', 3], RGB, at the photo's aspect, the longer side at most `MAX_SIDE` pixels.
+    """
+    shrink = min(1.0, MAX_SIDE / max(pixels.shape[:2]))
+    height = max(1, round(pixels.shape[0] * shrink))
+    width = max(1, round(pixels.shape[1] * shrink))
+    picture = resize(pixels, height, width)
+    heat = cv2.resize(photo_map, (width, height), interpolation=cv2.INTER_LINEAR)
+    if float(heat.max()) < scale.start:
+        return np.ascontiguousarray(picture)
+
+    fade = np.clip((heat - scale.start) / max(scale.limit - scale.start, 1e-9), 0.0, 1.0)
+    level = np.clip((heat - scale.start) / max(scale.top - scale.start, 1e-9), 0.0, 1.0)
+    colours = _COLOURS[(level * (len(_COLOURS) - 1)).astype(np.intp)]
+    opacity = (LARGEST_OPACITY * fade * (0.45 + 0.55 * level))[..., None].astype(np.float32)
+    blended = picture * (1.0 - opacity) + colours * opacity
+    drawn = np.ascontiguousarray(np.rint(blended), dtype=np.uint8)
+
+    mask = (heat >= scale.limit).astype(np.uint8)
+    contours, _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    line = max(1, round(max(height, width) / 400))
+    cv2.drawContours(drawn, contours, -1, (20, 20, 20), line + 2, cv2.LINE_AA)
+    cv2.drawContours(drawn, contours, -1, (255, 255, 255), line, cv2.LINE_AA)
+    return drawn
+
+
+def encode_picture(pixels: npt.NDArray[np.uint8], form: OverlayFormat = "jpeg") -> bytes:
+    """Encode uint8 RGB [H, W, 3] as JPEG (quality 88) or PNG."""
+    settings = [cv2.IMWRITE_JPEG_QUALITY, 88] if form == "jpeg" else [cv2.IMWRITE_PNG_COMPRESSION, 3]
+    done, data = cv2.imencode(f".{form}", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), settings)
+    if not done:
+        raise RuntimeError(f"the overlay could not be encoded as {form}")
+    return data.tobytes()

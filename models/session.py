@@ -1,0 +1,134 @@
+"""ONNX Runtime sessions: which device is asked for, and proof of which one runs."""
+
+import logging
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import onnxruntime as ort
+
+from models.errors import BundleError, DeviceError
+
+Device = Literal["auto", "cpu", "cuda"]
+CPU = "CPUExecutionProvider"
+CUDA = "CUDAExecutionProvider"
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class SessionPlan:
+    """What is asked of ONNX Runtime: providers with their options, session settings, threads."""
+
+    providers: tuple[tuple[str, dict[str, str]], ...]
+    config: dict[str, str] = field(default_factory=dict)
+    threads: int = 0
+
+    def options(self) -> ort.SessionOptions:
+        options = ort.SessionOptions()
+        options.intra_op_num_threads = self.threads
+        options.inter_op_num_threads = 1
+        options.log_severity_level = 3
+        for key, value in self.config.items():
+            options.add_session_config_entry(key, value)
+        return options
+
+
+def plan_session(device: Literal["cpu", "cuda"], threads: int | None = None) -> SessionPlan:
+    """Choose providers and settings for one device.
+
+    On CUDA no operator may fall back to the CPU: ONNX Runtime would do so silently, and
+    `get_available_providers()` would still name the GPU.
+    """
+    if device == "cuda":
+        cuda_options = {"cudnn_conv_algo_search": "EXHAUSTIVE", "arena_extend_strategy": "kSameAsRequested"}
+        return SessionPlan(
+            providers=((CUDA, cuda_options),), config={"session.disable_cpu_ep_fallback": "1"}, threads=1
+        )
+    cores = (
+        threads or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    )
+    # Spinning threads would take the cores from decoding and from the other bundles.
+    return SessionPlan(
+        providers=((CPU, {}),), config={"session.intra_op.allow_spinning": "0"}, threads=threads or cores
+    )
+
+
+@dataclass(frozen=True)
+class OpenSession:
+    """A session and the truth about it.
+
+    Attributes:
+        session: ready to run.
+        provider: the execution provider that really runs, from the session itself.
+        fallback: why `auto` did not take the GPU; empty otherwise.
+    """
+
+    session: Any
+    provider: str
+    fallback: str = ""
+
+
+def open_session(model: Path, device: Device = "auto", threads: int | None = None) -> OpenSession:
+    """Open an ONNX file on a device and prove that it runs there.
+
+    Raises:
+        DeviceError: when `cuda` is asked for and the session does not run on CUDA.
+        BundleError: when the file is no ONNX graph that can be run.
+    """
+    if device == "cpu":
+        return OpenSession(_create(model, plan_session("cpu", threads)), CPU)
+    try:
+        session = _create_on_cuda(model)
+    except DeviceError as error:
+        if device == "cuda":
+            raise
+        reason = error.problem
+        log.warning("No GPU is used: %s Falling back to the CPU.", reason)
+        return OpenSession(_create(model, plan_session("cpu", threads)), CPU, fallback=reason)
+    return OpenSession(session, CUDA)
+
+
+def prove_provider(session: Any, wanted: str) -> None:
+    """Check what the session itself says it runs on; nothing else can be trusted.
+
+    Raises:
+        DeviceError: when its first provider is not the wanted one.
+    """
+    providers = session.get_providers()
+    if not providers or providers[0] != wanted:
+        raise DeviceError(
+            f"{wanted} was asked for, but the session runs on {', '.join(providers) or 'nothing'}.",
+            "Check the GPU driver and the CUDA and cuDNN libraries (`pip install 'glint-inspection[cuda]'`), "
+            "or use --device cpu.",
+        )
+
+
+def _create_on_cuda(model: Path) -> Any:
+    remedy = (
+        "Install the GPU driver and the CUDA and cuDNN libraries (`pip install 'glint-inspection[cuda]'`), "
+        "or use --device cpu."
+    )
+    if CUDA not in ort.get_available_providers():
+        raise DeviceError("The installed ONNX Runtime has no CUDA provider.", remedy)
+    try:
+        ort.preload_dlls()
+        session = _create(model, plan_session("cuda"))
+    except BundleError as error:
+        raise DeviceError(f"The CUDA session could not be opened: {error.problem}", remedy) from error
+    prove_provider(session, CUDA)
+    return session
+
+
+def _create(model: Path, plan: SessionPlan) -> Any:
+    try:
+        return ort.InferenceSession(
+            str(model), sess_options=plan.options(), providers=[(name, dict(o)) for name, o in plan.providers]
+        )
+    except Exception as error:
+        # ONNX Runtime raises its own exceptions, which share no base class but Exception.
+        raise BundleError(
+            f"{model} cannot be run by ONNX Runtime: {str(error).splitlines()[0]}.",
+            "Check the bundle with `glint verify`, or train it again.",
+        ) from error

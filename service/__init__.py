@@ -1,0 +1,1 @@
+"""How an inspector is served: HTTP, decoding, batching, ONNX Runtime, verdicts, overlays."""

@@ -1,0 +1,1 @@
+"""How an inspector is made: photos, fine-tuning, fitting, limits, export, report."""
