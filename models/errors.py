@@ -18,6 +18,10 @@ class GlintError(Exception):
         return f"{self.problem} {self.remedy}"
 
 
+class UsageError(GlintError):
+    """An option whose value cannot be used, or a command that is not installed."""
+
+
 class PhotoError(GlintError):
     """A photo that cannot be inspected. `code` is stable and meant for machines."""
 

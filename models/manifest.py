@@ -30,8 +30,7 @@ class LimitOrigin(_Record):
     """Where a limit came from.
 
     Attributes:
-        method: `conformal` (a quantile of held-out good photos), `conformal, moved towards the defects`,
-            or `none` for a rule that never fires.
+        method: how it was chosen, for example `conformal` (a quantile of held-out good photos).
         target: the share of good parts this rule may reject, as asked for.
         supported: the smallest share that the number of photos can support, 1 / (n_good + 1).
         n_good, n_defective: held-out photos it was chosen on.

@@ -1,3 +1,242 @@
+"""The commands that need photos and torch: `glint train`, `glint evaluate`, `glint render`."""
+
+import json
+import logging
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
 import typer
+from rich.console import Console
+from rich.logging import RichHandler
+
+from models.errors import UsageError
+
+if TYPE_CHECKING:
+    from training.train import Trained
 
 app = typer.Typer()
+
+
+class DeviceChoice(StrEnum):
+    """Where to run."""
+
+    auto = "auto"
+    cpu = "cpu"
+    cuda = "cuda"
+
+
+class StrategyChoice(StrEnum):
+    """What of the network is fine-tuned."""
+
+    head = "head"
+    layer4 = "layer4"
+    discriminative = "discriminative"
+    full = "full"
+
+
+class ProjectionChoice(StrEnum):
+    """How PaDiM reduces its channels."""
+
+    orthogonal = "orthogonal"
+    subset = "subset"
+
+
+Quiet = Annotated[bool, typer.Option("--quiet", help="No progress bars.")]
+
+
+@app.command()
+def train(
+    photos: Annotated[
+        Path,
+        typer.Argument(
+            help="Folder of photos (class folders, MVTec AD, flat folder) or a CSV; see docs/training.md."
+        ),
+    ],
+    part: Annotated[str, typer.Option(help="Name of the part; the bundle goes to BUNDLES/PART/VERSION.")],
+    bundles: Annotated[Path, typer.Option(help="Folder for bundles.")] = Path("bundles"),
+    trunk: Annotated[
+        str,
+        typer.Option(
+            help="Pretrained ResNet50: auto, imagenet, none (random), or a .safetensors or .pth file."
+        ),
+    ] = "auto",
+    finetune: Annotated[
+        StrategyChoice,
+        typer.Option(
+            help="What the classifier trains: the read-out; layer4 too; all, slower towards the input; all."
+        ),
+    ] = StrategyChoice.layer4,
+    epochs: Annotated[int, typer.Option(min=1, help="Epochs of fine-tuning at most; it stops early.")] = 20,
+    dims: Annotated[int, typer.Option(min=1, max=1792, help="PaDiM's channels after projection.")] = 100,
+    projection: Annotated[
+        ProjectionChoice,
+        typer.Option(help="Mix channels (orthogonal) or pick some (subset, as in the paper)."),
+    ] = ProjectionChoice.orthogonal,
+    grid_stride: Annotated[
+        int, typer.Option(help="Pixels of input per cell of PaDiM's grid: 4 (finer), 8 or 16.")
+    ] = 8,
+    image_size: Annotated[
+        str | None,
+        typer.Option(help="Model input HxW, multiples of 16, e.g. 224x224. Default: the photos' own shape."),
+    ] = None,
+    max_false_rejects: Annotated[
+        float, typer.Option(min=1e-5, max=0.5, help="Largest share of good parts to reject.")
+    ] = 0.01,
+    white_level: Annotated[
+        int,
+        typer.Option(
+            min=255, max=65535, help="Value that means white in 16-bit photos (12-bit camera: 4095)."
+        ),
+    ] = 65535,
+    horizontal_flip: Annotated[bool, typer.Option(help="A mirrored part is still the same class.")] = True,
+    vertical_flip: Annotated[bool, typer.Option(help="The same, top to bottom.")] = True,
+    rotation: Annotated[
+        float, typer.Option(min=0, max=180, help="Turn views by up to so many degrees.")
+    ] = 8.0,
+    crop: Annotated[
+        float, typer.Option(min=0, max=0.5, help="Enlarge and move views by up to this share.")
+    ] = 0.08,
+    light: Annotated[
+        float, typer.Option(min=0, max=0.9, help="Change brightness and contrast by up to this.")
+    ] = 0.15,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the split, the projection and the training.")] = 0,
+    device: Annotated[DeviceChoice, typer.Option(help="Where to train.")] = DeviceChoice.auto,
+    quiet: Quiet = False,
+) -> None:
+    """Train an inspector on a folder of photos and write a bundle.
+
+    Example: glint train photos/ --part bracket
+    """
+    _need_training_extra()
+    from models.networks.padim import PadimConfig
+    from training.augmentation import Augmentation
+    from training.config import TrainConfig
+    from training.finetune import FinetuneConfig
+    from training.train import train as run
+
+    _log_to_stderr()
+    augmentation = Augmentation(horizontal_flip, vertical_flip, rotation, crop, light)
+    config = TrainConfig(
+        photos=photos,
+        part=part,
+        bundles=bundles,
+        trunk=trunk,
+        image_size=_parse_size(image_size),
+        white_level=white_level,
+        max_false_rejects=max_false_rejects,
+        seed=seed,
+        device=device.value,
+        padim=PadimConfig(
+            dims=dims, projection=projection.value, stride=_parse_stride(grid_stride), seed=seed
+        ),
+        finetune=FinetuneConfig(finetune.value, epochs=epochs, seed=seed, augmentation=augmentation),
+        progress=not quiet,
+    )
+    _print_trained(run(config))
+
+
+@app.command()
+def evaluate(
+    photos: Annotated[
+        Path, typer.Argument(help="Photos with known classes, in any layout that `train` takes.")
+    ],
+    bundle: Annotated[Path, typer.Option(help="The bundle, e.g. bundles/bracket/20260131-120000.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    include_all: Annotated[
+        bool, typer.Option("--all", help="Take in photos that the bundle was trained or calibrated on.")
+    ] = False,
+    device: Annotated[DeviceChoice, typer.Option(help="Where to run.")] = DeviceChoice.auto,
+    quiet: Quiet = False,
+) -> None:
+    """Measure a bundle on photos whose class is known; photos it was made from are left out.
+
+    Example: glint evaluate photos/ --bundle bundles/bracket/20260131-120000 --json
+    """
+    _need_training_extra()
+    from training.evaluation import evaluate_bundle, print_evaluation
+
+    _log_to_stderr()
+    evaluation = evaluate_bundle(
+        photos, bundle, device=device.value, include_all=include_all, progress=not quiet
+    )
+    if as_json:
+        typer.echo(json.dumps(evaluation.as_json(), allow_nan=False))
+    else:
+        print_evaluation(evaluation)
+
+
+@app.command()
+def render(
+    out: Annotated[Path, typer.Argument(help="Folder to write; must not exist or be empty.")],
+    good: Annotated[int, typer.Option(min=1, help="Good parts.")] = 120,
+    scratched: Annotated[int, typer.Option(min=0, help="Scratched parts.")] = 40,
+    seed: Annotated[int, typer.Option(min=0, help="Seed; the same seed gives the same photos.")] = 0,
+    quiet: Quiet = False,
+) -> None:
+    """Render photos of demo parts, good and scratched, with masks: something to train on without a camera.
+
+    Example: glint render demo/photos
+    """
+    from training.rendering.demo import render_parts
+
+    render_parts(out, good=good, scratched=scratched, seed=seed, progress=not quiet)
+
+
+def _print_trained(trained: "Trained") -> None:
+    manifest, metrics = trained.bundle.manifest, trained.metrics
+    console = Console(highlight=False, soft_wrap=True)
+    console.print(f"Bundle: {trained.bundle.path}", markup=False)
+    console.print(f"Report: {trained.bundle.path / 'report.html'}", markup=False)
+    for name, value in metrics.image_auroc.model_dump().items():
+        if value is not None:
+            console.print(f"Image AUROC on held-out photos, {name}: {value:.3f}")
+    for name, rate in (("False rejects", metrics.false_reject_rate), ("Escapes", metrics.escape_rate)):
+        if rate is not None:
+            console.print(f"{name} on held-out photos: {rate:.1%}")
+    for origin in (manifest.limit_origins.classifier, manifest.limit_origins.anomaly):
+        if origin is not None and origin.note:
+            console.print(f"Note: {origin.note}", markup=False)
+    console.print(f"Serve it: glint serve --bundles {trained.bundle.path.parent.parent}", markup=False)
+
+
+def _parse_size(text: str | None) -> tuple[int, int] | None:
+    if text is None:
+        return None
+    numbers = text.lower().split("x")
+    if len(numbers) != 2 or not all(number.isdigit() for number in numbers):
+        raise UsageError(f"--image-size {text} is not of the form HxW.", "Give height x width, e.g. 224x224.")
+    height, width = int(numbers[0]), int(numbers[1])
+    if height % 16 or width % 16 or min(height, width) < 32 or max(height, width) > 2048:
+        raise UsageError(
+            f"--image-size {text}: height and width must be multiples of 16 between 32 and 2048.",
+            f"The nearest is {max(32, round(height / 16) * 16)}x{max(32, round(width / 16) * 16)}.",
+        )
+    return height, width
+
+
+def _parse_stride(stride: int) -> int:
+    if stride not in (4, 8, 16):
+        raise UsageError(f"--grid-stride {stride} is not 4, 8 or 16.", "Use 8 unless defects are very small.")
+    return stride
+
+
+def _need_training_extra() -> None:
+    from importlib.util import find_spec
+
+    if find_spec("torch") is None:
+        raise UsageError(
+            "This command needs the training packages, which are not installed.",
+            "Install them: pip install 'glint-inspection[training]'",
+        )
+
+
+def _log_to_stderr() -> None:
+    handler = RichHandler(
+        console=Console(stderr=True), show_time=False, show_path=False, show_level=False, markup=False
+    )
+    for name in ("training", "models"):
+        logger = logging.getLogger(name)
+        logger.handlers = [handler]
+        logger.setLevel(logging.INFO)
+        logger.propagate = False

@@ -1,0 +1,203 @@
+"""PaDiM: one Gaussian per grid position over the features of good parts.
+
+Defard et al., PaDiM: a Patch Distribution Modeling Framework for Anomaly Detection and Localization,
+ICPR 2021, with three changes, each selectable: channels are mixed by a semi-orthogonal projection
+instead of a random choice (the paper's stays as `subset`), the grid is layer2's (stride 8) instead of
+layer1's, and the map is smoothed on the grid.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from models.networks.resnet import LAYER_CHANNELS, LAYER_STRIDES
+
+Projection = Literal["orthogonal", "subset"]
+
+
+@dataclass(frozen=True)
+class PadimConfig:
+    """What PaDiM is fitted with.
+
+    Attributes:
+        dims: channels after projection, d.
+        projection: `orthogonal` (seeded semi-orthogonal matrix) or `subset` (seeded choice of channels).
+        stride: pixels of input per grid cell: 4, 8 or 16.
+        regularisation: added to the covariance's diagonal (0.01 in the paper).
+        smoothing: standard deviation of the Gaussian that smooths the map, in input pixels; 0 for none.
+        seed: of the projection.
+    """
+
+    dims: int = 100
+    projection: Projection = "orthogonal"
+    stride: int = 8
+    regularisation: float = 0.01
+    smoothing: float = 8.0
+    seed: int = 0
+
+
+def projection_matrix(config: PadimConfig) -> Tensor:
+    """The seeded projection, float32 [1792, d]: orthonormal columns, or one 1 in each column."""
+    channels = sum(LAYER_CHANNELS)
+    if not 1 <= config.dims <= channels:
+        raise ValueError(f"dims must be 1..{channels}, not {config.dims}")
+    generator = torch.Generator().manual_seed(config.seed)
+    if config.projection == "subset":
+        chosen = torch.randperm(channels, generator=generator)[: config.dims]
+        return subset_matrix(chosen.tolist())
+    gaussian = torch.randn(channels, config.dims, generator=generator, dtype=torch.float64)
+    basis: Tensor = torch.linalg.qr(gaussian).Q
+    return basis.float()
+
+
+def subset_matrix(channels: Sequence[int]) -> Tensor:
+    """The projection float32 [1792, d] that picks these channels."""
+    matrix = torch.zeros(sum(LAYER_CHANNELS), len(channels))
+    matrix[list(channels), torch.arange(len(channels))] = 1.0
+    return matrix
+
+
+class Embedding(nn.Module):
+    """Project layer1-3 to d channels on one grid.
+
+    Projection commutes with nearest upsampling and with average pooling, so it is done where
+    it costs least: after pooling, before upsampling.
+    """
+
+    def __init__(self, matrix: Tensor, stride: int) -> None:
+        super().__init__()
+        if stride not in LAYER_STRIDES:
+            raise ValueError(f"the grid's stride must be one of {LAYER_STRIDES}, not {stride}")
+        self.stride = stride
+        self.dims = matrix.shape[1]
+        self.projections = nn.ModuleList()
+        for block in torch.split(matrix, list(LAYER_CHANNELS)):
+            convolution = nn.Conv2d(block.shape[0], self.dims, kernel_size=1, bias=False)
+            convolution.weight = nn.Parameter(block.T[:, :, None, None].clone(), requires_grad=False)
+            self.projections.append(convolution)
+
+    def forward(self, layers: Sequence[Tensor]) -> Tensor:
+        """Layers as `Trunk` gives them to float32 [N, d, H/stride, W/stride]."""
+        parts = []
+        for layer, stride, project in zip(layers, LAYER_STRIDES, self.projections, strict=True):
+            if stride < self.stride:
+                parts.append(project(F.avg_pool2d(layer, self.stride // stride)))
+            elif stride > self.stride:
+                scale = float(stride // self.stride)
+                parts.append(F.interpolate(project(layer), scale_factor=scale, mode="nearest"))
+            else:
+                parts.append(project(layer))
+        return torch.stack(parts).sum(dim=0)
+
+
+class Smoothing(nn.Module):
+    """Separable Gaussian smoothing of maps [N, h, w]; the border is repeated outwards."""
+
+    kernel: Tensor
+
+    def __init__(self, sigma: float) -> None:
+        super().__init__()
+        self.radius = math.ceil(3.0 * sigma)
+        offsets = torch.arange(-self.radius, self.radius + 1, dtype=torch.float64)
+        weights = torch.exp(-0.5 * (offsets / max(sigma, 1e-6)) ** 2)
+        self.register_buffer("kernel", (weights / weights.sum()).float())
+
+    def forward(self, maps: Tensor) -> Tensor:
+        if self.radius == 0:
+            return maps
+        margin = [self.radius] * 4
+        padded = F.pad(maps[:, None], margin, mode="replicate")
+        rows = F.conv2d(padded, self.kernel.view(1, 1, 1, -1))
+        return F.conv2d(rows, self.kernel.view(1, 1, -1, 1))[:, 0]
+
+
+class Padim(nn.Module):
+    """A fitted PaDiM: layers of the trunk to anomaly map [N, h, w] and anomaly score [N].
+
+    Buffers: `mean` [P, d] and `whitening` [P, d, d] over the P = h * w grid positions, with
+    distance(x) = || whitening (x - mean) ||, whitening = L^-1 for covariance = L L^T
+    (the Mahalanobis distance of the paper's equation 2).
+    """
+
+    mean: Tensor
+    whitening: Tensor
+
+    def __init__(self, embedding: Embedding, mean: Tensor, whitening: Tensor, smoothing: float) -> None:
+        super().__init__()
+        self.embedding = embedding
+        self.smooth = Smoothing(smoothing / embedding.stride)
+        self.register_buffer("mean", mean)
+        # Stored transposed, as the right-hand side of the product over all positions at once.
+        self.register_buffer("whitening", whitening.transpose(1, 2).contiguous())
+
+    def distances(self, layers: Sequence[Tensor]) -> Tensor:
+        """Mahalanobis distances on the grid, [N, h, w], not smoothed."""
+        embedding = self.embedding(layers)
+        height, width = embedding.shape[2:]
+        residual = embedding.flatten(2).permute(2, 0, 1) - self.mean[:, None]
+        whitened = torch.matmul(residual, self.whitening)
+        squared = whitened.square().sum(dim=2)
+        return squared.sqrt().T.reshape(-1, height, width)
+
+    def forward(self, layers: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+        anomaly_map = self.smooth(self.distances(layers))
+        return anomaly_map, anomaly_map.amax(dim=(1, 2))
+
+
+class PadimFit:
+    """Fits PaDiM in one streaming pass: memory does not grow with the number of photos.
+
+    Sums of residuals from the first batch's mean are kept in float64, so that the small variances that
+    matter most survive the subtraction.
+    """
+
+    def __init__(self, config: PadimConfig) -> None:
+        self.config = config
+        self.embedding = Embedding(projection_matrix(config), config.stride).eval()
+        self.count = 0
+        self._origin: Tensor | None = None
+        self._sum = torch.empty(0)
+        self._outer = torch.empty(0)
+
+    @torch.no_grad()
+    def add(self, layers: Sequence[Tensor]) -> None:
+        """Take in one batch of good photos, as layers of the trunk."""
+        self.embedding.to(layers[0].device)
+        x = self.embedding(layers).flatten(2).permute(2, 0, 1).float()
+        if self._origin is None:
+            positions, _, dims = x.shape
+            self._origin = x.mean(dim=1, keepdim=True)
+            self._sum = torch.zeros(positions, dims, dtype=torch.float64, device=x.device)
+            self._outer = torch.zeros(positions, dims, dims, dtype=torch.float64, device=x.device)
+        x = x - self._origin
+        self.count += x.shape[1]
+        self._sum += x.sum(dim=1)
+        self._outer += torch.matmul(x.transpose(1, 2), x)
+
+    @torch.no_grad()
+    def finish(self) -> Padim:
+        """Return the fitted model.
+
+        Raises:
+            ValueError: with fewer than two photos.
+        """
+        if self._origin is None or self.count < 2:
+            raise ValueError(f"PaDiM needs at least 2 photos, not {self.count}")
+        offset = self._sum / self.count
+        mean = (self._origin[:, 0].double() + offset).float()
+        whitening = torch.empty_like(self._outer, dtype=torch.float32)
+        ridge = self.config.regularisation * torch.eye(offset.shape[1], device=offset.device)
+        identity = torch.eye(offset.shape[1], dtype=torch.float64, device=offset.device)
+        for rows in torch.split(torch.arange(offset.shape[0]), 64):
+            outer = offset[rows, :, None] * offset[rows, None, :]
+            covariance = (self._outer[rows] - self.count * outer) / (self.count - 1) + ridge
+            factor = torch.linalg.cholesky(covariance)
+            whitening[rows] = torch.linalg.solve_triangular(
+                factor, identity.expand_as(factor), upper=False
+            ).float()
+        return Padim(self.embedding, mean, whitening, self.config.smoothing).eval()

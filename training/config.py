@@ -1,0 +1,50 @@
+"""Everything `glint train` can be told, in one value."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from models.networks.padim import PadimConfig
+from training.finetune import FinetuneConfig
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """A training run.
+
+    Attributes:
+        photos: the folder (or CSV) of photos.
+        part: the part's name; becomes a folder name.
+        bundles: folder under which `<part>/<version>` is made.
+        trunk: `auto`, `imagenet`, `none` or a file.
+        image_size: model input (height, width), multiples of 16; None for the photos' own shape.
+        white_level: the value that means white in 16-bit photos.
+        max_false_rejects: largest share of good parts to reject, over both rules.
+        fractions: of photos for training, calibration and test.
+    """
+
+    photos: Path
+    part: str
+    bundles: Path = Path("bundles")
+    trunk: str = "auto"
+    image_size: tuple[int, int] | None = None
+    white_level: int = 65535
+    max_false_rejects: float = 0.01
+    fractions: tuple[float, float, float] = (0.6, 0.2, 0.2)
+    seed: int = 0
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    padim: PadimConfig = field(default_factory=PadimConfig)
+    finetune: FinetuneConfig = field(default_factory=FinetuneConfig)
+    progress: bool = True
+
+    def summary(self) -> dict[str, Any]:
+        """What the manifest keeps of it: no paths of the machine it ran on."""
+        padim, finetune = self.padim, self.finetune
+        return {
+            "trunk": "file" if self.trunk not in ("auto", "imagenet", "none") else self.trunk,
+            "seed": self.seed,
+            "fractions": list(self.fractions),
+            "max_false_rejects": self.max_false_rejects,
+            "finetune": {**vars(finetune), "augmentation": vars(finetune.augmentation)},
+            "padim": dict(vars(padim)),
+        }

@@ -1,0 +1,142 @@
+"""From torch to ONNX, and the proof that nothing was lost on the way."""
+
+import logging
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+import torch
+from torch import nn
+
+from models.errors import ExportError
+from models.networks.joint import ClassifierGraph, JointGraph, PadimGraph
+from models.networks.padim import Padim
+from models.networks.resnet import Head, Trunk
+from models.session import open_session
+
+OPSET = 18
+LARGEST_PROBABILITY_ERROR = 1e-4
+LARGEST_RELATIVE_SCORE_ERROR = 1e-3
+FEWEST_COMPARED = 16
+
+_OUTPUTS = {
+    "inspector": ("probabilities", "anomaly_map", "anomaly_score"),
+    "classifier": ("probabilities",),
+    "padim": ("anomaly_map", "anomaly_score"),
+}
+
+
+def export_graphs(
+    folder: Path, trunk: Trunk, head: Head | None, padim: Padim, size: tuple[int, int]
+) -> dict[str, nn.Module]:
+    """Write `inspector.onnx`, `padim.onnx` and, with a head, `classifier.onnx` into `folder`.
+
+    Each takes `image` uint8 [N, height, width, 3] RGB with any N, and passes `onnx.checker`.
+
+    Returns:
+        The torch module behind each file, by its stem.
+    """
+    graphs: dict[str, nn.Module] = {
+        "inspector": JointGraph(trunk, head, padim),
+        "padim": PadimGraph(trunk, padim),
+    }
+    if head is not None:
+        graphs["classifier"] = ClassifierGraph(trunk, head)
+    for name, graph in graphs.items():
+        _export(graph.cpu().eval(), folder / f"{name}.onnx", _OUTPUTS[name], size)
+    return graphs
+
+
+def _export(graph: nn.Module, path: Path, outputs: Sequence[str], size: tuple[int, int]) -> None:
+    example = torch.zeros((2, *size, 3), dtype=torch.uint8)
+    with _quiet_exporter():
+        torch.onnx.export(
+            graph,
+            (example,),
+            path,
+            input_names=["image"],
+            output_names=list(outputs),
+            dynamic_shapes={"image": {0: torch.export.Dim("N", min=1, max=1024)}},
+            opset_version=OPSET,
+            dynamo=True,
+            external_data=False,
+            verbose=False,
+        )
+    model = onnx.load(path)
+    model.producer_name, model.doc_string = "glint", f"Glint {path.stem}"
+    onnx.save(model, path)
+    onnx.checker.check_model(str(path), full_check=True)
+
+
+@contextmanager
+def _quiet_exporter() -> Iterator[None]:
+    # The exporter warns of its own internals and logs its steps; none of it is for the user.
+    loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "onnx_ir")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+
+
+def compare_with_torch(
+    folder: Path, graphs: dict[str, nn.Module], images: npt.NDArray[np.uint8]
+) -> dict[str, float]:
+    """Run every exported file in ONNX Runtime and its torch module on the same images.
+
+    Args:
+        folder: holds the files that `export_graphs` wrote.
+        graphs: what it returned.
+        images: uint8 [N, H, W, 3] RGB from the product's own preprocessing, N >= 16 where there are as many.
+
+    Returns:
+        The largest differences: `<graph>_probability` (absolute), `<graph>_score`, `<graph>_map` (relative).
+
+    Raises:
+        ExportError: when probabilities differ by more than 1e-4 or scores by more than 1e-3 relative.
+    """
+    worst: dict[str, float] = {"photos": float(len(images))}
+    for name, graph in graphs.items():
+        session = open_session(folder / f"{name}.onnx", "cpu").session
+        expected = _run_torch(graph, images)
+        outputs = _OUTPUTS[name]
+        found = [session.run(list(outputs), {"image": images[i : i + 1]}) for i in range(len(images))]
+        for position, output in enumerate(outputs):
+            a = np.concatenate([result[position] for result in found]).astype(np.float64)
+            b = expected[position].astype(np.float64)
+            error = np.abs(a - b)
+            if output == "probabilities":
+                worst[f"{name}_probability"] = float(error.max())
+            else:
+                key = "score" if output == "anomaly_score" else "map"
+                worst[f"{name}_{key}"] = float((error / np.maximum(np.abs(b), 1e-6)).max())
+    _refuse_if_far(worst)
+    return worst
+
+
+@torch.inference_mode()
+def _run_torch(graph: nn.Module, images: npt.NDArray[np.uint8]) -> list[npt.NDArray[np.float32]]:
+    results = []
+    for part in torch.split(torch.from_numpy(images), 8):
+        given = graph(part)
+        results.append([given] if isinstance(given, torch.Tensor) else list(given))
+    return [torch.cat(column).numpy() for column in zip(*results, strict=True)]
+
+
+def _refuse_if_far(worst: dict[str, float]) -> None:
+    for key, error in worst.items():
+        allowed = LARGEST_PROBABILITY_ERROR if key.endswith("_probability") else LARGEST_RELATIVE_SCORE_ERROR
+        if key != "photos" and not error <= allowed:
+            raise ExportError(
+                f"The exported graph differs from torch's: {key} by {error:.2e} (allowed: {allowed:.0e}).",
+                "No bundle was written. Report this with the versions that `pip list` prints.",
+            )

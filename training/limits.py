@@ -1,0 +1,143 @@
+"""Choosing the limits from held-out photos.
+
+A limit is a conformal quantile: with n held-out good photos, placing it just above the j-th smallest
+score lets at most (n + 1 - j) / (n + 1) of future good parts reach it, whatever the distribution
+(Vovk et al., Algorithmic Learning in a Random World, 2005; Angelopoulos & Bates, 2023, section 1).
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import expit, logit
+from scipy.stats import norm
+
+from models.decision import Limits
+from models.manifest import HeatmapScale, LimitOrigin, LimitOrigins
+from training.metrics import rate_interval
+
+Scores = npt.NDArray[np.float64]
+Flags = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class HeldOutScores:
+    """What the two rules see on held-out photos: scores [N] each, and which photos are defective.
+
+    `defect_probability` is None for a model without defect classes.
+    """
+
+    anomaly: Scores
+    defect_probability: Scores | None
+    defective: Flags
+
+
+@dataclass(frozen=True)
+class ChosenLimits:
+    """Limits, where they came from, and the scale of the heatmap that follows from them."""
+
+    limits: Limits
+    origins: LimitOrigins
+    heatmap: HeatmapScale
+
+
+def choose_limits(scores: HeldOutScores, max_false_rejects: float) -> ChosenLimits:
+    """Choose both limits so that at most `max_false_rejects` of good parts are rejected.
+
+    The budget is split evenly over the two rules (all of it goes to the anomaly rule when there
+    is no classifier).
+    """
+    target = max_false_rejects if scores.defect_probability is None else max_false_rejects / 2
+    anomaly, anomaly_origin = _anomaly_limit(scores.anomaly, scores.defective, target)
+    classifier, classifier_origin = None, None
+    if scores.defect_probability is not None:
+        classifier, classifier_origin = _classifier_limit(scores.defect_probability, scores.defective, target)
+    caught = scores.anomaly[scores.defective & (scores.anomaly >= anomaly)]
+    top = float(np.percentile(caught, 90)) if len(caught) else 0.0
+    return ChosenLimits(
+        limits=Limits(classifier=classifier, anomaly=anomaly),
+        origins=LimitOrigins(classifier=classifier_origin, anomaly=anomaly_origin),
+        heatmap=HeatmapScale(start=0.95 * anomaly, limit=anomaly, top=max(1.5 * anomaly, top)),
+    )
+
+
+def _anomaly_limit(scores: Scores, defective: Flags, target: float) -> tuple[float, LimitOrigin]:
+    """The conformal quantile; where the photos are too few for it, no lower than a log-normal tail.
+
+    The largest of few good scores is drawn too tightly round them, so it is raised to where the
+    normal distribution of their logarithms reaches the target, but past no defect that it catches.
+    """
+    good, bad = scores[~defective], scores[defective]
+    limit = _conformal(good, target)
+    method = "conformal"
+    if 1.0 / (len(good) + 1) > target:
+        logs = np.log(np.maximum(good, 1e-9))
+        tail = float(np.exp(logs.mean() + norm.isf(target) * logs.std(ddof=1)))
+        above = bad[bad > limit]
+        if len(above):
+            tail = min(tail, math.sqrt(limit * float(above.min())))
+        if tail > limit:
+            limit, method = tail, "log-normal tail of the good scores"
+    return limit, _origin(method, target, good, bad, limit)
+
+
+def _classifier_limit(scores: Scores, defective: Flags, target: float) -> tuple[float, LimitOrigin]:
+    """The conformal quantile, moved to the middle (in logits) of the gap that separates it from the defects.
+
+    Probabilities crowd at 0 and 1, so that the quantile alone may lie at 0.001; every held-out
+    defect that the quantile catches is still caught.
+    """
+    good, bad = scores[~defective], scores[defective]
+    limit = min(1.0, _conformal(good, target))
+    method = "conformal"
+    above = bad[bad > limit]
+    if len(above):
+        middle = float(expit(0.5 * (_logit(limit) + _logit(float(above.min())))))
+        if middle > limit:
+            limit, method = middle, "conformal, moved towards the defects"
+    return limit, _origin(method, target, good, bad, limit)
+
+
+def _conformal(good: Scores, target: float) -> float:
+    """The smallest limit that at most `target` of future good parts reach; at most just above the largest."""
+    rank = min(len(good), math.ceil((len(good) + 1) * (1.0 - target)))
+    # Scores come from float32, so its next number is the smallest limit above one.
+    return float(np.nextafter(np.float32(np.sort(good)[rank - 1]), np.float32(np.inf)))
+
+
+def _origin(method: str, target: float, good: Scores, bad: Scores, limit: float) -> LimitOrigin:
+    supported = 1.0 / (len(good) + 1)
+    note = ""
+    if supported > target:
+        needed = math.ceil(1.0 / target) - 1
+        note = (
+            f"{len(good)} held-out good photos support {supported:.1%} false rejects at best; "
+            f"to prove {target:.2%}, hold out {needed}."
+        )
+    return LimitOrigin(
+        method=method,
+        target=target,
+        supported=supported,
+        n_good=len(good),
+        n_defective=len(bad),
+        false_rejects=rate_interval(int((good >= limit).sum()), len(good)),
+        note=note,
+    )
+
+
+def _logit(probability: float) -> float:
+    return float(logit(min(1.0 - 1e-6, max(1e-6, probability))))
+
+
+def held_out_scores(
+    anomaly: Sequence[float], defect_probability: Sequence[float] | None, defective: Sequence[bool]
+) -> HeldOutScores:
+    """Gather the scores of held-out photos, one entry a photo."""
+    probabilities = None if defect_probability is None else np.asarray(defect_probability, dtype=np.float64)
+    return HeldOutScores(
+        anomaly=np.asarray(anomaly, dtype=np.float64),
+        defect_probability=probabilities,
+        defective=np.asarray(defective, dtype=bool),
+    )

@@ -1,0 +1,158 @@
+"""How good an inspector is: areas under curves over photos and pixels, rates with their intervals."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+from scipy import ndimage, stats
+from sklearn.metrics import roc_auc_score
+
+from models.manifest import RateInterval
+
+CONFIDENCE = 0.95
+
+# Every float16 from 0 to infinity, in order, is one of these bit patterns.
+_LEVELS = 0x7C01
+_LARGEST = float(np.finfo(np.float16).max)
+_EIGHT_NEIGHBOURS = np.ones((3, 3), dtype=np.uint8)
+
+
+def auroc(scores: Sequence[float], defective: Sequence[bool]) -> float | None:
+    """Area under the ROC curve, 0..1, of scores that should be larger for defective photos.
+
+    Returns None when all photos are good or all are defective.
+    """
+    if len(set(map(bool, defective))) < 2:
+        return None
+    return float(roc_auc_score(np.asarray(defective, dtype=bool), np.asarray(scores, dtype=np.float64)))
+
+
+def rate_interval(count: int, total: int) -> RateInterval:
+    """The rate `count / total` with its exact 95 % interval (Clopper and Pearson, Biometrika 1934).
+
+    Raises:
+        ValueError: without any trial, or unless 0 <= count <= total.
+    """
+    if total < 1 or not 0 <= count <= total:
+        raise ValueError(f"no rate of {count} out of {total}")
+    tail = (1.0 - CONFIDENCE) / 2.0
+    low = float(stats.beta.ppf(tail, count, total - count + 1)) if count else 0.0
+    high = float(stats.beta.ppf(1.0 - tail, count + 1, total - count)) if count < total else 1.0
+    return RateInterval(rate=count / total, low=low, high=high)
+
+
+def shrink_mask(mask: npt.NDArray[np.bool_], height: int, width: int) -> npt.NDArray[np.bool_]:
+    """Reduce a mask bool [H, W] to bool [height, width] without losing a region.
+
+    A cell is a defect when at least half of it is; in a region that half-covers no cell, the cells that
+    it covers most.
+    """
+    size = (width, height)
+    shrinks = height * width < mask.size
+    covered = np.asarray(
+        cv2.resize(
+            mask.astype(np.float32), size, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+        )
+    )
+    labels, count = ndimage.label(covered > 0.0, _EIGHT_NEIGHBOURS)
+    if count == 0:
+        return np.zeros((height, width), dtype=bool)
+    most = ndimage.maximum(covered, labels, np.arange(1, count + 1))
+    needed = np.concatenate(([np.inf], np.minimum(0.5, most)))
+    return np.asarray(covered >= needed[labels], dtype=bool)
+
+
+class PixelTally:
+    """Counts map values inside and outside the true defects, photo by photo, in constant memory.
+
+    Maps are taken as float16, of which there are few enough to count each value: nothing is binned.
+    """
+
+    def __init__(self) -> None:
+        self._good = np.zeros(_LEVELS, dtype=np.int64)
+        self._defect = np.zeros(_LEVELS, dtype=np.int64)
+        self._overlap = np.zeros(_LEVELS, dtype=np.float64)
+        self._regions = 0
+
+    def add(self, anomaly_map: npt.NDArray[Any], mask: npt.NDArray[np.bool_] | None) -> None:
+        """Take in one photo.
+
+        Args:
+            anomaly_map: float [h, w], >= 0, the larger the stranger.
+            mask: bool [H, W] over the same view at any resolution, True where defective; None for a good
+                photo.
+
+        Raises:
+            ValueError: when the map holds a negative value or one that is not finite.
+        """
+        if not (np.isfinite(anomaly_map).all() and float(anomaly_map.min()) >= 0.0):
+            raise ValueError("an anomaly map holds values that are negative or not finite")
+        levels = _level(anomaly_map)
+        if mask is None or not mask.any():
+            self._good += np.bincount(levels.reshape(-1), minlength=_LEVELS)
+            return
+        small = shrink_mask(mask, *anomaly_map.shape)
+        self._good += np.bincount(levels[~small], minlength=_LEVELS)
+        self._defect += np.bincount(levels[small], minlength=_LEVELS)
+        labels, count = ndimage.label(small, _EIGHT_NEIGHBOURS)
+        sizes = np.bincount(labels.reshape(-1), minlength=count + 1)
+        share = 1.0 / sizes[labels[small]]
+        self._overlap += np.bincount(levels[small], weights=share, minlength=_LEVELS)
+        self._regions += count
+
+    def auroc(self) -> float | None:
+        """Area under the ROC curve over all pixels; None without defective or without good pixels."""
+        good, defect = int(self._good.sum()), int(self._defect.sum())
+        if not good or not defect:
+            return None
+        below = np.cumsum(self._good) - 0.5 * self._good
+        return float(self._defect @ below) / (good * defect)
+
+    def aupro(self, limit: float = 0.3) -> float | None:
+        """Area under the per-region overlap curve, 0..1.
+
+        The mean share of each defect region at or above a threshold, over the share of good pixels at or
+        above it, from 0 to `limit`, divided by `limit` (Bergmann et al., The MVTec Anomaly Detection
+        Dataset, IJCV 2021). Regions are 8-connected. None without defective or without good pixels.
+        """
+        good = int(self._good.sum())
+        if not good or not self._regions:
+            return None
+        false_positives = np.concatenate(([0.0], np.cumsum(self._good[::-1]) / good))
+        overlap = np.concatenate(([0.0], np.cumsum(self._overlap[::-1]) / self._regions))
+        last = int(np.searchsorted(false_positives, limit, side="right"))
+        # Where the curve rises straight up, its top is what holds at that share of good pixels.
+        at_limit = np.interp(limit, false_positives[last - 1 : last + 1], overlap[last - 1 : last + 1])
+        x = np.append(false_positives[:last], limit)
+        y = np.append(overlap[:last], at_limit)
+        return float(np.trapezoid(y, x)) / limit
+
+
+def pixel_auroc(
+    maps: Iterable[npt.NDArray[Any]], masks: Iterable[npt.NDArray[np.bool_] | None]
+) -> float | None:
+    """Area under the ROC curve over the pixels of all photos; see `PixelTally`."""
+    return _tally(maps, masks).auroc()
+
+
+def aupro(
+    maps: Iterable[npt.NDArray[Any]], masks: Iterable[npt.NDArray[np.bool_] | None], limit: float = 0.3
+) -> float | None:
+    """Area under the per-region overlap curve over all photos; see `PixelTally`."""
+    return _tally(maps, masks).aupro(limit)
+
+
+def _tally(maps: Iterable[npt.NDArray[Any]], masks: Iterable[npt.NDArray[np.bool_] | None]) -> PixelTally:
+    tally = PixelTally()
+    for anomaly_map, mask in zip(maps, masks, strict=True):
+        tally.add(anomaly_map, mask)
+    return tally
+
+
+def _level(anomaly_map: npt.NDArray[Any]) -> npt.NDArray[np.uint16]:
+    """The bit pattern uint16 [h, w] of each value as float16; rises with the value."""
+    # A negative zero would have the largest pattern of all.
+    small = np.minimum(np.abs(anomaly_map), _LARGEST).astype(np.float16)
+    return np.asarray(small.view(np.uint16))

@@ -1,0 +1,193 @@
+"""Figures over inspected photos whose truth is known.
+
+An `invalid` answer is never a pass: on a good part it counts as a false reject, since the line stops the
+part; on a defective part it is no escape, but no catch either. It has no score, so no curve counts it.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import BaseModel, ConfigDict, Field
+
+from models.answer import Inspection
+from models.decision import CLEAN, INVALID
+from models.manifest import RateInterval
+from training.data.samples import Sample, read_mask
+from training.metrics import PixelTally, auroc, rate_interval
+
+
+@dataclass(frozen=True)
+class Record:
+    """A sample and what the inspector said of it.
+
+    Attributes:
+        sample: the photo and its true label.
+        inspection: the answer, the same as the service's.
+        photo_map: float16 [h, w], the anomaly map over the photo at about the model's scale; None when
+            the answer is `invalid`.
+    """
+
+    sample: Sample
+    inspection: Inspection
+    photo_map: npt.NDArray[np.float16] | None
+
+    @property
+    def defective(self) -> bool:
+        return self.sample.label != CLEAN
+
+    @property
+    def invalid(self) -> bool:
+        return self.inspection.verdict == INVALID
+
+    @property
+    def false_reject(self) -> bool:
+        """A good part that was not passed."""
+        return not self.defective and self.inspection.verdict != CLEAN
+
+    @property
+    def escape(self) -> bool:
+        """A defective part that was passed."""
+        return self.defective and self.inspection.verdict == CLEAN
+
+    @property
+    def caught(self) -> bool:
+        """A defective part that was found defective, whatever the defect's name."""
+        return self.defective and self.inspection.verdict not in (CLEAN, INVALID)
+
+
+class _Figures(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+class ImageAuroc(_Figures):
+    """Area under the ROC curve over photos, 0..1, by each opinion; null where one side has no photos."""
+
+    anomaly: float | None
+    classifier: float | None = Field(description="Of 1 - probability of clean; null without defect classes.")
+    combined: float | None = Field(description="Of the answer's `score`.")
+
+
+class ClassFigures(_Figures):
+    """What became of one defect class, by its true name."""
+
+    n: int
+    caught: int = Field(description="Answered with a defect, whatever its name.")
+    escaped: int = Field(description="Answered `clean`.")
+    invalid: int
+    escape_rate: float
+    escape_interval: RateInterval
+    named_right: int | None = Field(description="Answered with this very class; null if the bundle lacks it.")
+
+
+class Metrics(_Figures):
+    """The figures of one set of photos; rates are shares 0..1, null where there is nothing to count."""
+
+    n_good: int
+    n_defective: int
+    n_invalid: int = Field(description="Photos without a verdict: false rejects if good, else neither.")
+    n_review: int = Field(description="Photos that a person should look at.")
+    image_auroc: ImageAuroc
+    pixel_auroc: float | None = Field(description="Over good photos and defective ones with a mask.")
+    aupro: float | None = Field(description="Per-region overlap up to 30 % of good pixels, same photos.")
+    n_masks: int = Field(description="Defective photos with a mask that marks anything.")
+    false_reject_rate: float | None = Field(description="Share of good photos not answered `clean`.")
+    false_reject_interval: RateInterval | None
+    escape_rate: float | None = Field(description="Share of defective photos answered `clean`.")
+    escape_interval: RateInterval | None
+    per_class: dict[str, ClassFigures] = Field(description="By defect class.")
+    confusion: dict[str, dict[str, int]] = Field(description="True class to verdict to number of photos.")
+
+
+def summarise(records: Sequence[Record]) -> Metrics:
+    """The figures of these records.
+
+    Defect classes that the bundle does not know count as defects all the same. The masks are read from
+    their files.
+
+    Raises:
+        DatasetError: when a mask cannot be read.
+    """
+    good = [record for record in records if not record.defective]
+    defective = [record for record in records if record.defective]
+    false_rejects = _interval(sum(record.false_reject for record in good), len(good))
+    escapes = _interval(sum(record.escape for record in defective), len(defective))
+    pixels, n_masks = _tally_pixels(good, defective)
+    return Metrics(
+        n_good=len(good),
+        n_defective=len(defective),
+        n_invalid=sum(record.invalid for record in records),
+        n_review=sum(record.inspection.needs_review for record in records),
+        image_auroc=ImageAuroc(
+            anomaly=_auroc(records, lambda answer: answer.anomaly.score),
+            classifier=_auroc(records, lambda answer: answer.classifier.defect_probability),
+            combined=_auroc(records, lambda answer: answer.score),
+        ),
+        pixel_auroc=pixels.auroc(),
+        aupro=pixels.aupro(),
+        n_masks=n_masks,
+        false_reject_rate=None if false_rejects is None else false_rejects.rate,
+        false_reject_interval=false_rejects,
+        escape_rate=None if escapes is None else escapes.rate,
+        escape_interval=escapes,
+        per_class=_per_class(defective, known=_known_classes(records)),
+        confusion=_confusion(records),
+    )
+
+
+def _interval(count: int, total: int) -> RateInterval | None:
+    return rate_interval(count, total) if total else None
+
+
+def _auroc(records: Sequence[Record], score: Callable[[Inspection], float | None]) -> float | None:
+    scored = [(score(record.inspection), record.defective) for record in records]
+    pairs = [(value, defective) for value, defective in scored if value is not None]
+    return auroc([value for value, _ in pairs], [defective for _, defective in pairs])
+
+
+def _tally_pixels(good: Sequence[Record], defective: Sequence[Record]) -> tuple[PixelTally, int]:
+    tally, n_masks = PixelTally(), 0
+    for record in defective:
+        sample = record.sample
+        if sample.mask is None or record.photo_map is None:
+            continue
+        mask = read_mask(sample.mask, sample.height, sample.width)
+        if mask.any():
+            tally.add(record.photo_map, mask)
+            n_masks += 1
+    for record in good if n_masks else ():
+        if record.photo_map is not None:
+            tally.add(record.photo_map, None)
+    return tally, n_masks
+
+
+def _known_classes(records: Sequence[Record]) -> set[str]:
+    return {name for record in records for name in record.inspection.classifier.probabilities}
+
+
+def _per_class(defective: Sequence[Record], known: set[str]) -> dict[str, ClassFigures]:
+    figures = {}
+    for label in sorted({record.sample.label for record in defective}):
+        own = [record for record in defective if record.sample.label == label]
+        interval = rate_interval(sum(record.escape for record in own), len(own))
+        figures[label] = ClassFigures(
+            n=len(own),
+            caught=sum(record.caught for record in own),
+            escaped=sum(record.escape for record in own),
+            invalid=sum(record.invalid for record in own),
+            escape_rate=interval.rate,
+            escape_interval=interval,
+            named_right=sum(r.inspection.verdict == label for r in own) if label in known else None,
+        )
+    return figures
+
+
+def _confusion(records: Sequence[Record]) -> dict[str, dict[str, int]]:
+    """Rows in the order clean, then defect classes by name."""
+    labels = sorted({record.sample.label for record in records}, key=lambda label: (label != CLEAN, label))
+    return {
+        label: dict(Counter(r.inspection.verdict for r in records if r.sample.label == label))
+        for label in labels
+    }

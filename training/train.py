@@ -1,0 +1,242 @@
+"""`glint train`: from a folder of photos to a bundle, step by step."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+
+from models.bundle import Bundle
+from models.decision import CLEAN
+from models.errors import DatasetError, DeviceError
+from models.inspector import Inspector
+from models.networks.padim import Padim, PadimFit
+from models.networks.resnet import Head, Trunk, build_resnet50
+from models.preprocessing import Preprocessing, default_size
+from models.session import open_session
+from training.config import TrainConfig
+from training.data.layouts import read_dataset
+from training.data.samples import Dataset, Sample, check_trainable
+from training.data.splits import Split, split_dataset
+from training.evaluation import Metrics, Record, inspect_samples, summarise
+from training.export import FEWEST_COMPARED, compare_with_torch, export_graphs
+from training.finetune import LabelledImages, finetune
+from training.golden import write_golden
+from training.images import load_images
+from training.limits import ChosenLimits, choose_limits, held_out_scores
+from training.packaging import BundleDraft, Findings, check_part_name
+from training.progress import track
+from training.report import write_report
+from training.trunk import TrunkWeights, load_trunk
+
+log = logging.getLogger(__name__)
+
+Images = Mapping[str, npt.NDArray[np.uint8]]
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a training run leaves: the bundle, and what it does on test photos."""
+
+    bundle: Bundle
+    metrics: Metrics
+    dataset: Dataset
+    split: Split
+
+
+@dataclass(frozen=True)
+class _Networks:
+    """The trained pieces; no head without defect classes."""
+
+    trunk: Trunk
+    head: Head | None
+    padim: Padim
+    history: list[dict[str, float]]
+
+
+def train(config: TrainConfig) -> Trained:
+    """Train on `config.photos` and write `config.bundles/<part>/<version>`.
+
+    The bundle appears whole or not at all: it is made under a hidden name and renamed at the end.
+
+    Raises:
+        DatasetError: when the photos cannot be trained on.
+        TrunkError: when the trunk's weights cannot be had.
+        ExportError: when an exported graph differs from the trained one.
+    """
+    check_part_name(config.part)
+    device = _choose_device(config)
+    weights = load_trunk(config.trunk)
+    dataset = read_dataset(config.photos, white_level=config.white_level, progress=config.progress)
+    check_trainable(dataset)
+    split = split_dataset(dataset.samples, seed=config.seed, fractions=config.fractions)
+    _announce(dataset, split)
+    classes = [CLEAN, *sorted({sample.label for sample in split.train} - {CLEAN})]
+    preprocessing = _choose_preprocessing(config, split.train)
+    images = {
+        name: load_images(samples, preprocessing, progress=config.progress)
+        for name, samples in split.parts().items()
+    }
+    networks = _train_networks(config, weights, classes, split, images, device)
+
+    with BundleDraft(config.bundles, config.part) as draft:
+        size = (preprocessing.height, preprocessing.width)
+        graphs = export_graphs(draft.folder, networks.trunk, networks.head, networks.padim, size)
+        agreement = compare_with_torch(draft.folder, graphs, _photos_to_compare(images))
+        opened = open_session(draft.folder / "inspector.onnx", "cpu")
+        chosen = _calibrate(opened.session, images["calibration"], split.calibration, classes, config)
+        findings = Findings(
+            config, dataset, split, classes, preprocessing, weights.provenance, chosen, agreement
+        )
+        records = _inspect_held_out(
+            Inspector(Bundle(draft.folder, draft.manifest(findings)), opened), split, config.progress
+        )
+        metrics = summarise(records["test"])
+        draft.write_splits(split)
+        write_golden(draft.folder, records["test"] or records["calibration"])
+        manifest = draft.manifest(findings, metrics.model_dump(mode="json"))
+        write_report(
+            draft.folder / "report.html",
+            inspector=Inspector(Bundle(draft.folder, manifest), opened),
+            records=records,
+            metrics=metrics,
+            dataset=dataset,
+            splits=split.parts(),
+            history=networks.history,
+        )
+        bundle = draft.publish(draft.manifest(findings, metrics.model_dump(mode="json")))
+    return Trained(bundle, metrics, dataset, split)
+
+
+def _train_networks(
+    config: TrainConfig,
+    weights: TrunkWeights,
+    classes: Sequence[str],
+    split: Split,
+    images: Images,
+    device: str,
+) -> _Networks:
+    torch.manual_seed(config.seed)
+    trunk, head = build_resnet50(len(classes), weights.state)
+    if weights.random:
+        _settle_batch_norm(trunk, head, images["train"])
+    history: list[dict[str, float]] = []
+    if len(classes) > 1:
+        history = finetune(
+            trunk,
+            head,
+            _labelled(images["train"], split.train, classes),
+            _labelled(images["calibration"], split.calibration, classes),
+            config.finetune,
+            train_statistics=weights.random,
+            device=device,
+            progress=config.progress,
+        )
+    clean = np.array([sample.label == CLEAN for sample in split.train])
+    padim = _fit_padim(trunk, images["train"][clean], config, device)
+    return _Networks(trunk.cpu(), head.cpu() if len(classes) > 1 else None, padim.cpu(), history)
+
+
+@torch.inference_mode()
+def _fit_padim(trunk: Trunk, good: npt.NDArray[np.uint8], config: TrainConfig, device: str) -> Padim:
+    fit = PadimFit(config.padim)
+    trunk.to(device)
+    batches = torch.split(torch.from_numpy(good), 8)
+    for batch in track(batches, "Fitting PaDiM", enabled=config.progress):
+        fit.add(trunk(batch.to(device)))
+    return fit.finish()
+
+
+@torch.no_grad()
+def _settle_batch_norm(trunk: Trunk, head: Head, images: npt.NDArray[np.uint8]) -> None:
+    """Give a random network the photos' batch-norm statistics, or its activations would grow unchecked."""
+    modules = [*trunk.modules(), *head.modules()]
+    for module in modules:
+        if isinstance(module, nn.BatchNorm2d):
+            module.reset_running_stats()
+            module.momentum = None
+            module.train()
+    for batch in torch.split(torch.from_numpy(images[:64]), 16):
+        head(trunk(batch)[2])
+    for module in modules:
+        if isinstance(module, nn.BatchNorm2d):
+            module.momentum = 0.1
+            module.eval()
+
+
+def _labelled(
+    images: npt.NDArray[np.uint8], samples: Sequence[Sample], classes: Sequence[str]
+) -> LabelledImages:
+    """Images of known classes with their class indices; a class without training photos is left out."""
+    known = np.array([sample.label in classes for sample in samples])
+    labels = np.array([classes.index(s.label) for s in samples if s.label in classes], dtype=np.int64)
+    return LabelledImages(images[known], labels)
+
+
+def _choose_preprocessing(config: TrainConfig, samples: Sequence[Sample]) -> Preprocessing:
+    height, width = config.image_size or default_size((s.height, s.width) for s in samples)
+    preprocessing = Preprocessing(height=height, width=width, white_level=config.white_level)
+    letterboxed = sum(preprocessing.place(s.height, s.width).letterboxed for s in samples)
+    log.info("Model input: %d x %d (height x width).", height, width)
+    if letterboxed:
+        log.info("%d of %d photos have another shape and are letterboxed.", letterboxed, len(samples))
+    return preprocessing
+
+
+def _photos_to_compare(images: Images) -> npt.NDArray[np.uint8]:
+    held_out = np.concatenate([images["calibration"], images["test"], images["train"]])
+    count = min(len(held_out), 2 * FEWEST_COMPARED)
+    n_held_out = max(count, len(images["calibration"]) + len(images["test"]))
+    chosen: npt.NDArray[np.uint8] = held_out[np.linspace(0, n_held_out - 1, count).astype(int)]
+    return chosen
+
+
+def _calibrate(
+    session: Any,
+    images: npt.NDArray[np.uint8],
+    samples: Sequence[Sample],
+    classes: Sequence[str],
+    config: TrainConfig,
+) -> ChosenLimits:
+    outputs = ["probabilities", "anomaly_score"]
+    results = [session.run(outputs, {"image": image[None]}) for image in images]
+    anomaly = [float(score[0]) for _, score in results]
+    defect = [1.0 - float(probabilities[0, 0]) for probabilities, _ in results]
+    scores = held_out_scores(
+        anomaly, defect if len(classes) > 1 else None, [sample.label != CLEAN for sample in samples]
+    )
+    return choose_limits(scores, config.max_false_rejects)
+
+
+def _inspect_held_out(inspector: Inspector, split: Split, progress: bool) -> dict[str, list[Record]]:
+    return {
+        name: inspect_samples(
+            inspector, split.parts()[name], title=f"Inspecting {name} photos", progress=progress
+        )
+        for name in ("calibration", "test")
+    }
+
+
+def _choose_device(config: TrainConfig) -> str:
+    available = torch.cuda.is_available()
+    if config.device == "cuda" and not available:
+        raise DeviceError(
+            "torch finds no CUDA device to train on.", "Use --device cpu, or mend the GPU driver."
+        )
+    return "cuda" if available and config.device != "cpu" else "cpu"
+
+
+def _announce(dataset: Dataset, split: Split) -> None:
+    log.info("Recognised layout: %s.", dataset.layout)
+    for name, counts in split.counts().items():
+        log.info("%-12s %s", name, ", ".join(f"{label} {count}" for label, count in counts.items()))
+    for hint in dataset.hints:
+        log.warning("%s", hint)
+    for skipped in dataset.skipped:
+        log.warning("Left out: %s: %s", skipped.name, skipped.reason)
+    if not any(sample.label == CLEAN for sample in split.calibration):
+        raise DatasetError("No good photo is left for calibration.", "Add good photos, or change the split.")

@@ -1,0 +1,175 @@
+"""Where the trunk's weights come from: ImageNet, a local file, or random."""
+
+import hashlib
+import logging
+import threading
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+from http.client import HTTPResponse
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.progress import Progress
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+from torchvision.models import ResNet50_Weights, resnet50
+
+from models.bundle import sha256_of_file
+from models.errors import TrunkError
+from models.manifest import TrunkProvenance
+
+log = logging.getLogger(__name__)
+
+CONNECT_SECONDS = 5.0
+# The weights whose features PaDiM was published with; the newer recipe scores better on ImageNet only.
+IMAGENET = ResNet50_Weights.IMAGENET1K_V1
+IMAGENET_LICENCE = (
+    "torchvision (BSD-3-Clause); trained on ImageNet photos, whose terms some read as non-commercial"
+)
+
+
+@dataclass(frozen=True)
+class TrunkWeights:
+    """Weights with torchvision's names, float32, without `fc.*`; None means random initialisation."""
+
+    state: dict[str, Tensor] | None
+    provenance: TrunkProvenance
+
+    @property
+    def random(self) -> bool:
+        return self.state is None
+
+
+def load_trunk(choice: str) -> TrunkWeights:
+    """Get trunk weights for `--trunk auto|imagenet|PATH|none`.
+
+    Raises:
+        TrunkError: when they cannot be had or do not fit a ResNet50.
+    """
+    if choice == "none":
+        log.warning(
+            "The trunk starts from RANDOM weights: verdicts will be poor. Use this only to try things out."
+        )
+        licence = "none needed: random weights"
+        return TrunkWeights(None, TrunkProvenance(name="random", sha256="", licence=licence))
+    if choice in ("auto", "imagenet"):
+        return _from_file(_imagenet_file(), f"torchvision {IMAGENET}", IMAGENET_LICENCE)
+    path = Path(choice)
+    return _from_file(path, path.name, "as stated by whoever supplied the file; not checked")
+
+
+def _from_file(path: Path, name: str, licence: str) -> TrunkWeights:
+    state = _read_state(path)
+    state = {key: value.float() for key, value in state.items() if not key.startswith("fc.")}
+    _check_names(path, state)
+    return TrunkWeights(state, TrunkProvenance(name=name, sha256=sha256_of_file(path), licence=licence))
+
+
+def _read_state(path: Path) -> dict[str, Tensor]:
+    remedy = "Give a .safetensors or .pth file with torchvision's ResNet50 state dict."
+    if not path.is_file():
+        raise TrunkError(
+            f"There is no trunk file {path}.", "Use --trunk auto|imagenet|none or the path of a file."
+        )
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        if path.suffix in (".pth", ".pt"):
+            loaded: Any = torch.load(path, map_location="cpu", weights_only=True)
+            if not isinstance(loaded, dict) or not all(isinstance(v, Tensor) for v in loaded.values()):
+                raise TrunkError(f"{path} holds something other than a state dict.", remedy)
+            return loaded
+    except (SafetensorError, OSError, RuntimeError, ValueError, EOFError, ImportError) as error:
+        raise TrunkError(f"{path} cannot be read: {error}.", remedy) from error
+    except Exception as error:
+        # `weights_only` refuses anything but tensors with an UnpicklingError of its own module.
+        raise TrunkError(
+            f"{path} is refused: it holds more than tensors ({type(error).__name__}).", remedy
+        ) from error
+    raise TrunkError(f"{path} is neither .safetensors nor .pth.", remedy)
+
+
+def _check_names(path: Path, state: dict[str, Tensor]) -> None:
+    expected = {key: tuple(v.shape) for key, v in resnet50(weights=None).state_dict().items()}
+    expected = {key: shape for key, shape in expected.items() if not key.startswith("fc.")}
+    found = {key: tuple(value.shape) for key, value in state.items()}
+    missing = sorted(expected.keys() - found.keys())
+    unknown = sorted(found.keys() - expected.keys())
+    reshaped = sorted(k for k in expected.keys() & found.keys() if expected[k] != found[k])
+    # Counters that old files lack and that inference never reads.
+    missing = [key for key in missing if not key.endswith("num_batches_tracked")]
+    for key in expected.keys() - found.keys() - set(missing):
+        state[key] = torch.zeros((), dtype=torch.long)
+    faults = [("missing", missing), ("unknown", unknown), ("of another shape", reshaped)]
+    words = [
+        f"{len(keys)} {what} ({', '.join(keys[:3])}{', …' * (len(keys) > 3)})"
+        for what, keys in faults
+        if keys
+    ]
+    if words:
+        raise TrunkError(
+            f"{path} does not fit a ResNet50: keys {'; '.join(words)}.",
+            "Give torchvision's ResNet50 state dict, with its key names.",
+        )
+
+
+def _imagenet_file() -> Path:
+    url = str(IMAGENET.url)
+    target = Path(torch.hub.get_dir()) / "checkpoints" / url.rsplit("/", 1)[1]
+    if not target.is_file():
+        _download(url, target)
+    return target
+
+
+def _download(url: str, target: Path) -> None:
+    response = _connect(url)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial = target.with_suffix(".partial")
+    digest = hashlib.sha256()
+    try:
+        with response, partial.open("wb") as stream, Progress(transient=True) as progress:
+            total = int(response.headers.get("Content-Length", 0)) or None
+            task = progress.add_task("ImageNet weights", total=total)
+            while block := response.read(1 << 20):
+                stream.write(block)
+                digest.update(block)
+                progress.advance(task, len(block))
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise _offline(url, str(error)) from error
+    # torchvision ends the name of each file with the first digits of its sha256.
+    expected = target.stem.rsplit("-", 1)[1]
+    if not digest.hexdigest().startswith(expected):
+        partial.unlink()
+        raise _offline(url, "the checksum of what arrived is wrong")
+    partial.replace(target)
+
+
+def _connect(url: str) -> HTTPResponse:
+    """Open `url`, or give up after a few seconds: looking up a name offline can hang for far longer."""
+    opened: list[HTTPResponse] = []
+    failed: list[str] = []
+
+    def attempt() -> None:
+        try:
+            opened.append(urllib.request.urlopen(url, timeout=CONNECT_SECONDS))  # noqa: S310 - torchvision's https
+        except (urllib.error.URLError, OSError) as error:
+            failed.append(str(getattr(error, "reason", error)))
+
+    thread = threading.Thread(target=attempt, daemon=True)
+    thread.start()
+    thread.join(CONNECT_SECONDS + 1.0)
+    if not opened:
+        raise _offline(url, failed[0] if failed else "no answer in time")
+    return opened[0]
+
+
+def _offline(url: str, reason: str) -> TrunkError:
+    return TrunkError(
+        f"torchvision's ImageNet weights are not on this machine and could not be downloaded: {reason}.",
+        f"Fetch {url} on a machine that is online and pass it with --trunk FILE, "
+        "or use --trunk none to try things out without pretrained weights.",
+    )
