@@ -1,3 +1,122 @@
+"""The commands of the service side: `glint serve`, `glint inspect`, `glint verify`."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
 import typer
 
 app = typer.Typer()
+
+
+class DeviceName(StrEnum):
+    """Where the model runs. `auto` takes the GPU if it really works, and says so if it does not."""
+
+    auto = "auto"
+    cpu = "cpu"
+    cuda = "cuda"
+
+
+DeviceOption = Annotated[
+    DeviceName,
+    typer.Option(help="auto: the GPU if it really works, else the CPU. cuda: refuse to run without a GPU."),
+]
+
+
+@app.command()
+def serve(
+    bundles: Annotated[
+        Path | None,
+        typer.Option(help="Folder of bundles (<part>/<version>), of one part, or one bundle. [bundles]"),
+    ] = None,
+    device: Annotated[
+        DeviceName | None,
+        typer.Option(help="auto: the GPU if it works. cuda: refuse to start without one. [auto]"),
+    ] = None,
+    host: Annotated[str | None, typer.Option(help="Address to listen on. [127.0.0.1]")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on. [8000]")] = None,
+    threads: Annotated[int | None, typer.Option(help="CPU threads of the model. [all cores]")] = None,
+    max_bytes: Annotated[int | None, typer.Option(help="Largest photo in bytes. [33554432]")] = None,
+    max_pixels: Annotated[int | None, typer.Option(help="Largest photo in pixels. [64000000]")] = None,
+    queue_size: Annotated[
+        int | None, typer.Option(help="Photos taken in at a time; more get 503. [32]")
+    ] = None,
+    deadline_ms: Annotated[
+        int | None, typer.Option(help="Time for an answer without X-Deadline-Ms. [10000]")
+    ] = None,
+    drain_seconds: Annotated[
+        float | None, typer.Option(help="Time to answer what was accepted after SIGTERM. [20]")
+    ] = None,
+) -> None:
+    """Serve verdicts over HTTP.
+
+    The newest bundle of each part is loaded. Ask /readyz whether all are ready and /docs what can be sent.
+    Every option is also an environment variable: GLINT_BUNDLES, GLINT_PORT and so on.
+
+    Example: glint serve --bundles bundles/ --device auto --port 8000
+    """
+    from models.bundle import find_bundles
+    from service.server import serve as run_server
+    from service.settings import Settings
+
+    settings = Settings.of(
+        bundles=bundles,
+        device=device.value if device else None,
+        host=host,
+        port=port,
+        threads=threads,
+        max_bytes=max_bytes,
+        max_pixels=max_pixels,
+        queue_size=queue_size,
+        deadline_ms=deadline_ms,
+        drain_seconds=drain_seconds,
+    )
+    find_bundles(settings.bundles)  # a wrong path is better said now than by a service that is never ready
+    run_server(settings)
+
+
+@app.command()
+def inspect(
+    photos: Annotated[list[Path], typer.Argument(help="Photos, or folders of photos.", show_default=False)],
+    bundle: Annotated[Path, typer.Option(help="The bundle, for example bundles/bracket/<version>.")],
+    device: DeviceOption = DeviceName.auto,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")] = False,
+    overlays: Annotated[
+        Path | None, typer.Option(help="Write the heatmap overlays into this folder, as JPEG.")
+    ] = None,
+) -> None:
+    """Inspect photos on this machine, without a service.
+
+    A photo that cannot be inspected is named, does not stop the others, and makes the exit code 1.
+
+    Example: glint inspect a.jpg b.png --bundle bundles/bracket/20260101-120000 --overlays out/
+    """
+    from rich.console import Console
+
+    from service.console import OverlayFolder, expand, inspect_files, load_one, show_json, show_table
+
+    inspector = load_one(bundle, device.value)
+    folder = OverlayFolder(overlays) if overlays else None
+    answers = inspect_files(inspector, expand(photos), folder)
+    invalid = show_json(answers) if json else show_table(answers, Console(highlight=False))
+    if invalid:
+        raise typer.Exit(1)
+
+
+@app.command()
+def verify(
+    bundle: Annotated[Path, typer.Argument(help="The bundle: bundles/<part>/<version>.", show_default=False)],
+    device: DeviceOption = DeviceName.auto,
+) -> None:
+    """Check that a bundle is whole and still gives its recorded results on this machine.
+
+    Checks every file against its checksum, then inspects the golden photos. Exit code 1 on any difference.
+
+    Example: glint verify bundles/bracket/20260101-120000
+    """
+    from rich.console import Console
+
+    from service.console import verify as verify_bundle
+
+    if not verify_bundle(bundle, device.value, Console(highlight=False)):
+        raise typer.Exit(1)

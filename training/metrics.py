@@ -44,10 +44,10 @@ def rate_interval(count: int, total: int) -> RateInterval:
 
 
 def shrink_mask(mask: npt.NDArray[np.bool_], height: int, width: int) -> npt.NDArray[np.bool_]:
-    """Reduce a mask bool [H, W] to bool [height, width] without losing a region.
+    """Reduce a mask bool [H, W] to bool [height, width] so that no defect that stands alone vanishes.
 
-    A cell is a defect when at least half of it is; in a region that half-covers no cell, the cells that
-    it covers most.
+    A cell is defective when at least half of it is. Where a cluster of touched cells (8-connected) holds none
+    such, those that are covered most are.
     """
     size = (width, height)
     shrinks = height * width < mask.size

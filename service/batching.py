@@ -1,0 +1,243 @@
+"""One worker thread per device runs what is waiting, for all parts, in batches of fixed sizes."""
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from models.inspector import Outputs
+from models.session import CUDA
+from service.errors import (
+    DeadlineError,
+    InferenceError,
+    QueueFullError,
+    ServiceError,
+    ShuttingDownError,
+    WorkerDiedError,
+)
+
+log = logging.getLogger(__name__)
+
+
+class Runner(Protocol):
+    """What runs a batch: uint8 [N, H, W, 3] to N outputs. An `Inspector` is one."""
+
+    def run(self, batch: npt.NDArray[np.uint8]) -> list[Outputs]:
+        """Run the whole batch."""
+        ...
+
+
+@dataclass(frozen=True)
+class Ran:
+    """One photo's outputs, and the milliseconds it waited and its batch ran."""
+
+    outputs: Outputs
+    queue_ms: float
+    inference_ms: float
+    batch_size: int
+
+
+@dataclass(frozen=True, eq=False)
+class _Item:
+    runner: Runner
+    tensor: npt.NDArray[np.uint8]
+    deadline: float
+    future: "Future[Ran]" = field(default_factory=Future)
+    submitted: float = field(default_factory=time.monotonic)
+
+    def is_due(self) -> bool:
+        """False once nobody waits for it any more; completes its future if the deadline has passed."""
+        if self.future.cancelled():
+            return False
+        if time.monotonic() < self.deadline:
+            return True
+        self.fail(DeadlineError())
+        return False
+
+    def fail(self, error: ServiceError) -> None:
+        if self.future.running() or self.future.set_running_or_notify_cancel():
+            self.future.set_exception(error)
+
+
+def buckets_for(provider: str) -> tuple[int, ...]:
+    """The batch sizes that run on a device.
+
+    A batch does not help a CPU. On a GPU each size is tuned once, so that no new size comes up later.
+    """
+    return (1, 2, 4, 8, 16, 32) if provider == CUDA else (1,)
+
+
+class Batcher:
+    """Runs photos of all parts on one device, the longest waiting first, in its own thread.
+
+    One thread serves all parts, since they share the device: side by side, they would only take its
+    cores and memory from each other. Nothing waits for a batch to fill: an idle worker runs what is there.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        buckets: Sequence[int],
+        capacity: int,
+        on_death: Callable[[BaseException], None],
+    ) -> None:
+        """
+        Args:
+            name: names the thread.
+            buckets: the batch sizes that run, ascending; a batch between two is padded.
+            capacity: how many photos may wait; more are refused at once.
+            on_death: called from the worker if it dies, after every waiting caller got an error.
+        """
+        self._buckets = tuple(buckets)
+        self._capacity = capacity
+        self._on_death = on_death
+        self._condition = threading.Condition()
+        self._waiting: deque[_Item] = deque()
+        self._running: list[_Item] = []
+        self._busy_since: float | None = None
+        self._closing = False
+        self._dead = False
+        self._thread = threading.Thread(target=self._work, name=f"glint-worker-{name}", daemon=True)
+        self._thread.start()
+
+    def submit(self, runner: Runner, tensor: npt.NDArray[np.uint8], deadline: float) -> "Future[Ran]":
+        """Queue one photo, uint8 [H, W, 3]; `deadline` is a time of `time.monotonic`.
+
+        Cancel the future to take the photo back while it waits.
+
+        Raises:
+            QueueFullError, WorkerDiedError, ShuttingDownError: at once, never after waiting. The future
+                additionally raises `DeadlineError` and `InferenceError`.
+        """
+        item = _Item(runner, tensor, deadline)
+        with self._condition:
+            if self._dead:
+                raise WorkerDiedError
+            if self._closing:
+                raise ShuttingDownError
+            if len(self._waiting) >= self._capacity:
+                self._drop_what_is_not_due()
+            if len(self._waiting) >= self._capacity:
+                raise QueueFullError(self._capacity)
+            self._waiting.append(item)
+            self._condition.notify()
+        return item.future
+
+    @property
+    def buckets(self) -> tuple[int, ...]:
+        """The batch sizes that run, ascending."""
+        return self._buckets
+
+    @property
+    def dead(self) -> bool:
+        """Whether the worker has died."""
+        return self._dead
+
+    @property
+    def waiting(self) -> int:
+        """How many photos wait."""
+        return len(self._waiting)
+
+    def busy_seconds(self) -> float:
+        """For how long the present batch has been running; 0 when idle."""
+        since = self._busy_since
+        return 0.0 if since is None else time.monotonic() - since
+
+    def close(self, timeout: float) -> None:
+        """Take nothing new, run what waits, end the worker; after `timeout` s the rest gets an error."""
+        with self._condition:
+            self._closing = True
+            self._condition.notify()
+        self._thread.join(timeout)
+        with self._condition:
+            left = [*self._waiting, *self._running]
+            self._waiting.clear()
+            for item in left:
+                if not item.future.done():
+                    item.fail(ShuttingDownError())
+
+    def _work(self) -> None:
+        try:
+            while batch := self._next_batch():
+                self._busy_since = time.monotonic()
+                self._run(batch)
+                self._busy_since = None
+        except BaseException as error:  # even SystemExit: whatever ends this thread must not go unseen
+            self._die(error)
+
+    def _next_batch(self) -> list[_Item]:
+        """Wait for photos; take the first and others for the same model. Empty when closing and done."""
+        with self._condition:
+            while True:
+                self._running = []
+                self._drop_what_is_not_due()
+                if not self._waiting and self._closing:
+                    return []
+                if not self._waiting:
+                    self._condition.wait()
+                    continue
+                runner = self._waiting[0].runner
+                taken = [item for item in self._waiting if item.runner is runner][: self._buckets[-1]]
+                self._running = taken
+                self._waiting = deque(item for item in self._waiting if item not in taken)
+                self._running = [item for item in taken if item.future.set_running_or_notify_cancel()]
+                if self._running:
+                    return list(self._running)
+
+    def _run(self, batch: list[_Item]) -> None:
+        started = time.monotonic()
+        try:
+            outputs = self._run_padded(batch)
+        except Exception as error:
+            self._find_the_fault(batch, error)
+            return
+        took = 1e3 * (time.monotonic() - started)
+        for item, output in zip(batch, outputs, strict=True):
+            if not item.future.done():  # `close` may have run out of patience
+                item.future.set_result(Ran(output, 1e3 * (started - item.submitted), took, len(batch)))
+
+    def _run_padded(self, batch: list[_Item]) -> list[Outputs]:
+        size = next(bucket for bucket in self._buckets if bucket >= len(batch))
+        if size == 1:
+            tensors = batch[0].tensor[None]
+        else:
+            tensors = np.zeros((size, *batch[0].tensor.shape), dtype=np.uint8)
+            for index, item in enumerate(batch):
+                tensors[index] = item.tensor
+        outputs = batch[0].runner.run(tensors)
+        if len(outputs) != size:
+            raise RuntimeError(f"the model gave {len(outputs)} answers to {size} photos")
+        return outputs[: len(batch)]
+
+    def _find_the_fault(self, batch: list[_Item], error: Exception) -> None:
+        """Run the photos of a failed batch alone, so that only the one at fault fails."""
+        log.error("A batch of %d failed: %s", len(batch), error)
+        if len(batch) == 1:
+            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+            batch[0].fail(InferenceError(reason))
+            return
+        for item in batch:
+            if item.is_due():
+                self._run([item])
+
+    def _drop_what_is_not_due(self) -> None:
+        self._waiting = deque(item for item in self._waiting if item.is_due())
+
+    def _die(self, error: BaseException) -> None:
+        log.critical("The worker %s died.", self._thread.name, exc_info=error)
+        with self._condition:
+            self._dead = True
+            left = [*self._running, *self._waiting]
+            self._waiting.clear()
+            for item in left:
+                if not item.future.done():
+                    item.fail(WorkerDiedError())
+        self._on_death(error)

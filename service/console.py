@@ -1,0 +1,165 @@
+"""What `glint inspect` and `glint verify` do with photos and bundles on disk, without a server."""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from models.answer import Inspection, describe
+from models.bundle import Bundle, find_bundles
+from models.decision import CLEAN, INVALID
+from models.errors import BundleError, PhotoError
+from models.inspector import Inspector
+from models.overlay import encode_picture
+from models.photo import SUFFIXES
+from models.session import Device
+
+
+@dataclass(frozen=True)
+class FileAnswer:
+    """What is said of one file: an inspection, or the error that stood in its way."""
+
+    file: Path
+    inspection: Inspection | None = None
+    error: PhotoError | None = None
+
+    @property
+    def verdict(self) -> str:
+        """The verdict; `invalid` for a file that could not be inspected."""
+        return self.inspection.verdict if self.inspection else INVALID
+
+    def as_json(self) -> dict[str, Any]:
+        """One line of `glint inspect --json`: the HTTP answer's fields without the overlay, and `file`."""
+        if self.inspection:
+            return {"file": str(self.file), **describe(self.inspection)}
+        code, detail = (self.error.code, str(self.error)) if self.error else ("", "")
+        return {"file": str(self.file), "verdict": INVALID, "code": code, "detail": detail}
+
+
+@dataclass
+class OverlayFolder:
+    """Writes overlays into a folder, named after their photos; equal names get a number."""
+
+    folder: Path
+    _taken: set[str] = field(default_factory=set)
+
+    def write(self, photo: Path, picture: bytes) -> None:
+        """Write one JPEG."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        name, number = photo.stem, 1
+        while name in self._taken:
+            number += 1
+            name = f"{photo.stem}-{number}"
+        self._taken.add(name)
+        (self.folder / f"{name}.jpg").write_bytes(picture)
+
+
+def load_one(path: Path, device: Device) -> Inspector:
+    """Load the bundle at `path`, or the newest one of the only part in it.
+
+    Raises:
+        BundleError: when there is none, it cannot be trusted, or there are several parts.
+        DeviceError: when `cuda` is asked for and does not run.
+    """
+    found = find_bundles(path)
+    if len(found) > 1:
+        raise BundleError(
+            f"{path} holds bundles of {len(found)} parts: {', '.join(sorted(found))}.",
+            f"Name one of them, for example --bundle {next(iter(found.values()))}",
+        )
+    return Inspector.load(next(iter(found.values())), device)
+
+
+def expand(photos: Sequence[Path]) -> list[Path]:
+    """Replace folders by the photos in them, sorted, subfolders and all."""
+    files: list[Path] = []
+    for path in photos:
+        if path.is_dir():
+            files += sorted(p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
+        else:
+            files.append(path)
+    return files
+
+
+def inspect_files(
+    inspector: Inspector, files: Sequence[Path], overlays: OverlayFolder | None
+) -> Iterator[FileAnswer]:
+    """Inspect files one after another; one that cannot be inspected does not stop the rest."""
+    for file in files:
+        try:
+            inspection, prepared, outputs = inspector.inspect(_read(file))
+        except PhotoError as error:
+            yield FileAnswer(file, error=error)
+            continue
+        if overlays and inspection.verdict != INVALID:
+            overlays.write(file, encode_picture(inspector.overlay(prepared, outputs)))
+        yield FileAnswer(file, inspection)
+
+
+def show_json(answers: Iterator[FileAnswer]) -> int:
+    """Print one object a line as the answers come; return how many are `invalid`."""
+    invalid = 0
+    for answer in answers:
+        invalid += answer.verdict == INVALID
+        print(json.dumps(answer.as_json(), ensure_ascii=False), flush=True)  # noqa: T201 (the command's output)
+    return invalid
+
+
+def show_table(answers: Iterator[FileAnswer], console: Console) -> int:
+    """Print a table for people; return how many are `invalid`."""
+    table = Table(box=None, header_style="bold")
+    for heading, justify in (("photo", "left"), ("verdict", "left"), ("score", "right"), ("", "left")):
+        table.add_column(heading, justify="right" if justify == "right" else "left", overflow="fold")
+    invalid = 0
+    for answer in answers:
+        invalid += answer.verdict == INVALID
+        style = {CLEAN: "green", INVALID: "bold red"}.get(answer.verdict, "yellow")
+        score, note = "", str(answer.error) if answer.error else ""
+        if answer.inspection:
+            score = "" if answer.inspection.score is None else f"{answer.inspection.score:.3f}"
+            note = "; ".join(answer.inspection.review_reasons)
+            note = f"review: {note}" if note else ""
+        table.add_row(_plain(str(answer.file)), f"[{style}]{_plain(answer.verdict)}[/]", score, _plain(note))
+    console.print(table)
+    return invalid
+
+
+def verify(path: Path, device: Device, console: Console) -> bool:
+    """Check a bundle's checksums and golden photos, saying what was checked; False when results differ.
+
+    Raises:
+        BundleError, DeviceError: when the bundle or the device cannot be used at all.
+    """
+    bundle = Bundle.open(path)
+    console.print(f"ok    {len(bundle.manifest.files)} files have their recorded checksums", markup=False)
+    inspector = Inspector.load(path, device)
+    fallback = f" ({inspector.provider_fallback})" if inspector.provider_fallback else ""
+    console.print(f"ok    the graph runs on {inspector.provider}{fallback}", markup=False, soft_wrap=True)
+    golden = bundle.golden_results()
+    if not golden:
+        console.print("wrong the bundle has no golden photos: its results cannot be checked", markup=False)
+        return False
+    differences = inspector.check_golden()
+    for difference in differences:
+        console.print(f"wrong {difference}", markup=False, soft_wrap=True)
+    if not differences:
+        console.print(f"ok    {len(golden)} golden photos give their recorded results", markup=False)
+    return not differences
+
+
+def _read(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise PhotoError(
+            "unreadable", f"{file} cannot be read: {error.strerror}.", "Check the path and its permissions."
+        ) from error
+
+
+def _plain(text: str) -> str:
+    """Keep text from being read as markup."""
+    return text.replace("[", r"\[")

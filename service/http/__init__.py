@@ -1,0 +1,1 @@
+"""The service's HTTP side; what it does with a photo is in `service.inspection`."""

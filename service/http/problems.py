@@ -1,0 +1,118 @@
+"""Every error as a problem body (RFC 9457) that no client can take for a verdict of `clean`."""
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Literal
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from models.errors import GlintError, PhotoError
+from service.errors import ServiceError
+
+MEDIA_TYPE = "application/problem+json"
+RETRY_AFTER_SECONDS = 1
+
+# Status and title by code. What is not listed is a photo that cannot be inspected: 422.
+_KNOWN: Mapping[str, tuple[int, str]] = {
+    "empty": (400, "The photo is empty"),
+    "malformed_body": (400, "The body cannot be read"),
+    "unknown_part": (404, "No such part is loaded"),
+    "upload_too_slow": (408, "The upload took too long"),
+    "too_many_bytes": (413, "The photo has too many bytes"),
+    "too_many_pixels": (413, "The photo has too many pixels"),
+    "not_an_image": (415, "Not an image"),
+    "unsupported_format": (415, "The image format is not taken"),
+    "unsupported_media_type": (415, "The content type is not taken"),
+    "part_not_named": (422, "The part is missing"),
+    "bad_field": (422, "A field cannot be used"),
+    "inference_failed": (500, "The model failed"),
+    "untrustworthy_outputs": (500, "The model's answer cannot be trusted"),
+    "internal": (500, "The service failed"),
+    "queue_full": (503, "Too many photos at a time"),
+    "worker_died": (503, "The service is ending"),
+    "shutting_down": (503, "The service is ending"),
+    "not_ready": (503, "Not ready"),
+    "deadline_missed": (504, "The deadline was missed"),
+}
+
+
+class Problem(BaseModel):
+    """An error. Whatever it was about, the part has not been inspected: the verdict is `invalid`."""
+
+    model_config = ConfigDict(frozen=True)
+
+    type: str = Field(description="`urn:glint:problem:` and the code.")
+    title: str = Field(description="What kind of problem it is.")
+    status: int = Field(description="The HTTP status.")
+    detail: str = Field(description="What was wrong, and what to do.")
+    code: str = Field(description="Stable, for machines.")
+    verdict: Literal["invalid"] = "invalid"
+    id: str = Field(description="The id of this answer; also in the service's log.")
+
+
+def problem_response(
+    code: str,
+    detail: str,
+    inspection_id: str,
+    *,
+    status: int | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    """Make the answer for a problem; without `status`, the code tells it."""
+    known_status, title = _KNOWN.get(code, (422, "The photo cannot be inspected"))
+    if status is not None and code not in _KNOWN:
+        title = HTTPStatus(status).phrase
+    problem = Problem(
+        type=f"urn:glint:problem:{code}",
+        title=title,
+        status=status or known_status,
+        detail=detail,
+        code=code,
+        id=inspection_id,
+    )
+    sent = dict(headers or {})
+    if problem.status == HTTPStatus.SERVICE_UNAVAILABLE:
+        sent["retry-after"] = str(RETRY_AFTER_SECONDS)
+    return Response(problem.model_dump_json(), problem.status, sent, MEDIA_TYPE)
+
+
+def install_problem_handlers(app: FastAPI) -> None:
+    """Answer every error the application foresees with a problem body."""
+    app.add_exception_handler(GlintError, _glint_problem)
+    app.add_exception_handler(HTTPException, _http_problem)
+    app.add_exception_handler(RequestValidationError, _validation_problem)
+
+
+def inspection_id_of(request: Request) -> str:
+    """The id that `RequestIds` gave the request."""
+    return str(request.state.inspection_id)
+
+
+async def _glint_problem(request: Request, error: Exception) -> Response:
+    code = error.code if isinstance(error, ServiceError | PhotoError) else "not_ready"
+    return problem_response(code, str(error), inspection_id_of(request))
+
+
+async def _http_problem(request: Request, error: Exception) -> Response:
+    if not isinstance(error, HTTPException):
+        raise error
+    codes = {404: "not_found", 405: "method_not_allowed"}
+    code = codes.get(error.status_code, f"http_{error.status_code}")
+    detail = f"{request.method} {request.url.path[:128]}: {error.detail}. What there is, is listed at /docs."
+    return problem_response(
+        code, detail, inspection_id_of(request), status=error.status_code, headers=error.headers
+    )
+
+
+async def _validation_problem(request: Request, error: Exception) -> Response:
+    if not isinstance(error, RequestValidationError):
+        raise error
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"])
+    return problem_response(
+        "bad_field", f"{where}: {first['msg']}. Correct this field.", inspection_id_of(request)
+    )

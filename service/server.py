@@ -1,0 +1,59 @@
+"""Runs the service until it is told to stop."""
+
+import contextlib
+import logging
+import math
+import signal
+from collections.abc import Iterator
+
+import uvicorn
+
+from service.app import create_app, end_process
+from service.registry import Registry
+from service.settings import Settings
+
+LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+
+
+def serve(settings: Settings) -> None:
+    """Serve until SIGTERM or SIGINT; then refuse what is new, answer what was accepted, and return.
+
+    Raises:
+        DeviceError: before listening, when the device is `cuda` and a session does not run there.
+        SystemExit: when the address cannot be listened on.
+    """
+    logging.basicConfig(level=logging.INFO, format=LOG_FORMAT)
+    registry = Registry(settings, end_process)
+    if settings.device == "cuda":
+        registry.load()
+    config = uvicorn.Config(
+        create_app(settings, registry=registry),
+        host=settings.host,
+        port=settings.port,
+        timeout_graceful_shutdown=math.ceil(settings.drain_seconds),
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        ws="none",
+    )
+    with _signals_end_quietly():
+        uvicorn.Server(config).run()
+
+
+@contextlib.contextmanager
+def _signals_end_quietly() -> Iterator[None]:
+    """Make a drained shutdown exit with code 0.
+
+    uvicorn raises the signal it was stopped by once more when it is done, for whoever handled it before;
+    Python's own handlers would end the process as if it had failed.
+    """
+    before = {number: signal.signal(number, _ignore) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _ignore(number: int, frame: object) -> None:
+    """Do nothing more: uvicorn has acted on the signal already."""

@@ -1,0 +1,65 @@
+"""What the service can be told, by option or by environment variable (`GLINT_PORT=8080`)."""
+
+import os
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from service.errors import SettingsError
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+class Settings(BaseSettings):
+    """Settings of one service process; each is read from `GLINT_<NAME>` unless given."""
+
+    model_config = SettingsConfigDict(env_prefix="GLINT_", frozen=True, extra="forbid")
+
+    bundles: Path = Field(
+        default=Path("bundles"), description="Folder of bundles, of one part, or one bundle."
+    )
+    device: Literal["auto", "cpu", "cuda"] = Field(
+        default="auto", description="`cuda` refuses to start without a GPU; `auto` falls back and says so."
+    )
+    host: str = Field(default="127.0.0.1", description="Address to listen on.")
+    port: int = Field(default=8000, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
+    threads: int | None = Field(default=None, ge=1, description="CPU threads of the model; unset: all cores.")
+    decode_threads: int = Field(
+        default_factory=_cores, ge=1, le=64, description="Threads that decode photos and draw overlays."
+    )
+    max_bytes: int = Field(default=32 * 1024 * 1024, ge=1, description="Largest photo, encoded, in bytes.")
+    max_pixels: int = Field(default=64_000_000, ge=1, description="Largest photo, decoded, in pixels.")
+    queue_size: int = Field(
+        default=32, ge=1, description="Photos taken in at a time, from upload to answer; more are refused."
+    )
+    deadline_ms: int = Field(
+        default=10_000, ge=1, description="Time for an answer when the request sets no X-Deadline-Ms."
+    )
+    max_deadline_ms: int = Field(default=60_000, ge=1, description="Longest X-Deadline-Ms that is taken.")
+    stall_seconds: float = Field(
+        default=30.0, gt=0, description="A batch that runs longer than this turns readiness red."
+    )
+    drain_seconds: float = Field(
+        default=20.0, gt=0, description="Time for accepted requests to be answered after SIGTERM."
+    )
+
+    @classmethod
+    def of(cls, **given: Any) -> "Settings":
+        """Settings from what is given and not None, then the environment, then the defaults.
+
+        Raises:
+            SettingsError: naming the first setting that does not hold.
+        """
+        try:
+            return cls(**{name: value for name, value in given.items() if value is not None})
+        except ValidationError as error:
+            first = error.errors()[0]
+            name = ".".join(str(part) for part in first["loc"])
+            raise SettingsError(
+                f"The setting {name} is {first['input']!r}: {first['msg']}.",
+                f"Change --{name.replace('_', '-')} or the environment variable GLINT_{name.upper()}.",
+            ) from error

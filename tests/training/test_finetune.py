@@ -1,0 +1,119 @@
+"""Fine-tuning moves what its strategy says, learns, and keeps the best epoch."""
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+
+from models.networks.resnet import build_resnet50
+from training.augmentation import Augmentation
+from training.finetune import FinetuneConfig, LabelledImages, finetune
+
+SIZE = 64
+
+
+def parts(n: int, seed: int) -> LabelledImages:
+    """Grey parts; every third one has a bright bar."""
+    rng = np.random.default_rng(seed)
+    images = rng.integers(110, 140, (n, SIZE, SIZE, 3)).astype(np.uint8)
+    labels = np.array([int(i % 3 == 0) for i in range(n)], dtype=np.int64)
+    images[labels == 1, 24:36, 8:56] = 250
+    return LabelledImages(images, labels)
+
+
+def tune(strategy: str, **changes):
+    torch.manual_seed(0)
+    trunk, head = build_resnet50(2)
+    before = copy.deepcopy((trunk.state_dict(), head.state_dict()))
+    config = FinetuneConfig(strategy, **{"epochs": 2, "views": 1, "batch": 6, "epoch_samples": 12, **changes})
+    history = finetune(trunk, head, parts(12, 0), parts(9, 1), config, progress=False)
+    return trunk, head, before, history
+
+
+def moved(before: dict[str, torch.Tensor], after: dict[str, torch.Tensor]) -> set[str]:
+    """The first word of every key whose value changed."""
+    return {key.split(".")[0] for key in before if not torch.equal(before[key], after[key])}
+
+
+@pytest.mark.parametrize(
+    ("strategy", "in_trunk", "in_head"),
+    [
+        ("head", set(), {"fc"}),
+        ("layer4", set(), {"layer4", "fc"}),
+        pytest.param(
+            "discriminative", {"stem", "layer1", "layer2", "layer3"}, {"layer4", "fc"}, marks=pytest.mark.slow
+        ),
+        pytest.param(
+            "full", {"stem", "layer1", "layer2", "layer3"}, {"layer4", "fc"}, marks=pytest.mark.slow
+        ),
+    ],
+)
+def test_strategy_moves_only_what_it_names(strategy, in_trunk, in_head) -> None:
+    trunk, head, before, _ = tune(strategy)
+    assert moved(before[0], trunk.state_dict()) == in_trunk
+    assert moved(before[1], head.state_dict()) == in_head
+
+
+def test_batch_norm_statistics_stay_unless_asked_for() -> None:
+    _, head, before, _ = tune("layer4")
+    statistics = [key for key in before[1] if key.endswith(("running_mean", "running_var"))]
+    assert statistics
+    assert all(torch.equal(before[1][key], head.state_dict()[key]) for key in statistics)
+
+
+def test_both_modules_end_in_evaluation_mode_without_gradients() -> None:
+    trunk, head, _, _ = tune("layer4")
+    assert not trunk.training
+    assert not head.training
+    assert not any(p.requires_grad for p in [*trunk.parameters(), *head.parameters()])
+
+
+def test_same_seed_same_weights() -> None:
+    first, second = tune("head")[1], tune("head")[1]
+    assert torch.equal(first.fc.weight, second.fc.weight)
+    assert not torch.equal(first.fc.weight, tune("head", seed=1)[1].fc.weight)
+
+
+def test_it_learns_what_can_be_learnt() -> None:
+    _, _, _, history = tune("layer4", epochs=12, epoch_samples=48, learning_rate=3e-3, patience=12)
+    assert history[-1]["train_loss"] < 0.6 * history[0]["train_loss"]
+    assert max(epoch["calibration_accuracy"] for epoch in history) == 1.0
+
+
+def test_stops_early_and_keeps_the_best_epoch() -> None:
+    trunk, head, _, history = tune("head", epochs=50, patience=2, learning_rate=0.5)
+    losses = [epoch["calibration_loss"] for epoch in history]
+    assert len(history) < 50
+    assert losses.index(min(losses)) == len(losses) - 1 - 2
+    held_out = parts(9, 1)
+    with torch.inference_mode():
+        logits = head(trunk(torch.from_numpy(held_out.images))[2])
+    accuracy = (logits.argmax(dim=1).numpy() == held_out.labels).astype(float)
+    balanced = np.mean([accuracy[held_out.labels == label].mean() for label in (0, 1)])
+    assert balanced == pytest.approx(history[losses.index(min(losses))]["calibration_accuracy"], abs=0.01)
+
+
+def test_views_without_changes_are_the_photo() -> None:
+    photo = parts(1, 0).images[0]
+    still = Augmentation(horizontal_flip=False, vertical_flip=False, rotation=0, crop=0, light=0)
+    assert np.array_equal(still.view(photo, np.random.default_rng(0)), photo)
+
+
+def test_flips_can_be_turned_off_one_by_one() -> None:
+    photo = np.zeros((8, 8, 3), dtype=np.uint8)
+    photo[0, 0] = 255
+    only_sideways = Augmentation(vertical_flip=False, rotation=0, crop=0, light=0)
+    rng = np.random.default_rng(0)
+    corners = {tuple(np.argwhere(only_sideways.view(photo, rng)[..., 0])[0]) for _ in range(40)}
+    assert corners == {(0, 0), (0, 7)}
+
+
+def test_views_stay_near_the_photo() -> None:
+    photo = parts(1, 0).images[0]
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        view = Augmentation().view(photo, rng)
+        assert view.shape == photo.shape
+        assert view.dtype == np.uint8
+        assert abs(float(view.mean()) - float(photo.mean())) < 45

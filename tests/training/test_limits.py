@@ -1,0 +1,95 @@
+"""Limits come from held-out good photos, and say what those photos can support."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from training.limits import choose_limits, held_out_scores
+
+scores = st.lists(st.floats(0.0078125, 100.0, width=32), min_size=20, max_size=300)
+
+
+def choose(good, bad=(), good_p=None, bad_p=(), target=0.01):
+    probabilities = None if good_p is None else [*good_p, *bad_p]
+    defective = [False] * len(good) + [True] * len(bad)
+    return choose_limits(held_out_scores([*good, *bad], probabilities, defective), target)
+
+
+@given(good=scores, target=st.floats(0.005, 0.2))
+@settings(max_examples=100, deadline=None)
+def test_no_more_held_out_good_photos_reach_the_limit_than_the_target_allows(good, target) -> None:
+    chosen = choose(good, target=target)
+    reached = sum(score >= chosen.limits.anomaly for score in good)
+    assert reached <= target * (len(good) + 1)
+    assert chosen.origins.anomaly.false_rejects.rate == pytest.approx(reached / len(good))
+
+
+def test_enough_photos_meet_the_target_on_new_photos() -> None:
+    rng = np.random.default_rng(0)
+    shares = []
+    for _ in range(200):
+        good = rng.gamma(9.0, 2.0, 500).astype(np.float32)
+        limit = choose(good.tolist(), target=0.02).limits.anomaly
+        shares.append(np.mean(rng.gamma(9.0, 2.0, 5000) >= limit))
+    assert np.mean(shares) <= 0.0205
+
+
+def test_too_few_photos_are_said_so_and_the_limit_lies_above_all_of_them() -> None:
+    good = np.random.default_rng(1).gamma(9.0, 2.0, 40).astype(np.float32).tolist()
+    chosen = choose(good, target=0.01)
+    origin = chosen.origins.anomaly
+    assert chosen.limits.anomaly > max(good)
+    assert origin.supported == pytest.approx(1 / 41)
+    assert "40 held-out good photos" in origin.note
+    assert "hold out 99" in origin.note
+
+
+def test_enough_photos_need_no_note() -> None:
+    chosen = choose(np.linspace(1, 2, 400).tolist(), target=0.01)
+    assert chosen.origins.anomaly.note == ""
+    assert chosen.origins.anomaly.method == "conformal"
+
+
+@given(good=scores, bad=scores, target=st.floats(0.005, 0.2))
+@settings(max_examples=100, deadline=None)
+def test_raising_the_anomaly_limit_loses_no_defect_that_the_quantile_catches(good, bad, target) -> None:
+    largest_allowed = np.float32(max(good))
+    limit = choose(good, bad, target=target).limits.anomaly
+    for score in bad:
+        if score > np.nextafter(largest_allowed, np.float32(np.inf)):
+            assert score >= limit
+
+
+def test_classifier_limit_lies_in_the_middle_of_the_gap() -> None:
+    good = [1.0] * 60
+    chosen = choose(good, [5.0] * 10, good_p=[0.01] * 60, bad_p=[0.99] * 10)
+    assert chosen.limits.classifier == pytest.approx(0.5, abs=0.01)
+    assert chosen.origins.classifier.method == "conformal, moved towards the defects"
+
+
+def test_classifier_limit_without_a_gap_stays_at_the_quantile() -> None:
+    good_p = np.linspace(0.1, 0.9, 400)
+    chosen = choose([1.0] * 400, [5.0] * 3, good_p=good_p.tolist(), bad_p=[0.2, 0.3, 0.4], target=0.02)
+    assert chosen.limits.classifier == pytest.approx(float(np.quantile(good_p, 0.99)), abs=0.01)
+
+
+def test_budget_is_split_over_the_two_rules() -> None:
+    good = np.linspace(1, 2, 1000).tolist()
+    alone = choose(good, target=0.02)
+    both = choose(good, good_p=np.linspace(0, 0.5, 1000).tolist(), target=0.02)
+    assert alone.origins.anomaly.target == pytest.approx(0.02)
+    assert both.origins.anomaly.target == both.origins.classifier.target == pytest.approx(0.01)
+
+
+@given(good=scores, bad=st.lists(st.floats(0.0078125, 1e6, width=32), max_size=20))
+@settings(max_examples=50, deadline=None)
+def test_heatmap_colours_begin_just_below_the_limit(good, bad) -> None:
+    chosen = choose(good, bad)
+    assert 0 < chosen.heatmap.start < chosen.heatmap.limit == chosen.limits.anomaly < chosen.heatmap.top
+
+
+def test_no_classifier_without_defect_classes() -> None:
+    chosen = choose([1.0, 2.0] * 20)
+    assert chosen.limits.classifier is None
+    assert chosen.origins.classifier is None

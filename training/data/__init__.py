@@ -1,0 +1,1 @@
+"""From a folder of photos to labelled samples and their split into train, calibration and test."""

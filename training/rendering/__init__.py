@@ -1,0 +1,1 @@
+"""Rendered surfaces, parts and defects: photos for which no camera was needed."""

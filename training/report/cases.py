@@ -1,0 +1,159 @@
+"""The photos that the report shows: the worst calls, each beside its overlay."""
+
+import base64
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from models.errors import DatasetError, PhotoError
+from models.inspector import Inspector
+from models.preprocessing import resize
+from training.data.samples import Sample, read_mask
+from training.summary import Record
+
+SHOWN = 6
+SHOWN_CLASSES = 4
+_SIDE = 400
+_QUALITY = 80
+
+
+@dataclass(frozen=True)
+class Case:
+    """One photo as the report shows it; the pictures are data URIs, empty where they could not be made.
+
+    Attributes:
+        caption: the opinions against their limits.
+        outlined: the marked defect is outlined in the photo.
+        problem: why there are no pictures.
+    """
+
+    name: str
+    label: str
+    verdict: str
+    score: float
+    caption: str
+    photo: str
+    overlay: str
+    outlined: bool = False
+    problem: str = ""
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """Some cases under a heading; `remark` says what they are, or why there are none."""
+
+    heading: str
+    remark: str
+    cases: tuple[Case, ...]
+
+
+def misses_gallery(inspector: Inspector, records: Sequence[Record]) -> Gallery:
+    """The escapes that looked best to the inspector; without escapes, the defects it caught most narrowly."""
+    escapes = _by_score([record for record in records if record.escape])
+    caught = _by_score([record for record in records if record.caught])
+    if escapes:
+        remark = f"Defective parts that were passed: {_shown(len(escapes))}, the lowest score first."
+        return _gallery(inspector, "Worst misses", remark, escapes)
+    if caught:
+        remark = "No defective test photo was passed. These were caught most narrowly."
+        return _gallery(inspector, "Narrowest catches", remark, caught)
+    return Gallery("Misses", "There is no defective test photo with a verdict to show.", ())
+
+
+def false_rejects_gallery(inspector: Inspector, records: Sequence[Record]) -> Gallery:
+    """The good parts rejected most firmly; without any, the good parts that came nearest to it."""
+    good = [record for record in records if not record.defective and not record.invalid]
+    rejected = _by_score([record for record in good if record.false_reject])[::-1]
+    if rejected:
+        remark = f"Good parts that were rejected: {_shown(len(rejected))}, the highest score first."
+        return _gallery(inspector, "Worst false rejects", remark, rejected)
+    if good:
+        remark = "No good test photo was rejected for a defect. These came nearest to it."
+        return _gallery(inspector, "Nearest to a false reject", remark, _by_score(good)[::-1])
+    return Gallery("False rejects", "There is no good test photo with a verdict to show.", ())
+
+
+def catches_gallery(inspector: Inspector, records: Sequence[Record]) -> Gallery:
+    """One catch of each defect class, the one with the middle score."""
+    heading = "A typical catch of each class"
+    caught = _by_score([record for record in records if record.caught])
+    labels = sorted({record.sample.label for record in caught})
+    chosen = []
+    for label in labels[:SHOWN_CLASSES]:
+        own = [record for record in caught if record.sample.label == label]
+        chosen.append(own[len(own) // 2])
+    if not chosen:
+        return Gallery(heading, "No defective test photo was caught.", ())
+    more = f" {len(labels) - len(chosen)} more classes are not shown." if len(labels) > len(chosen) else ""
+    return _gallery(inspector, heading, f"The catch with the middle score.{more}", chosen)
+
+
+def _shown(count: int) -> str:
+    return f"{SHOWN} of {count}" if count > SHOWN else f"all {count}"
+
+
+def _by_score(records: Sequence[Record]) -> list[Record]:
+    return sorted(records, key=lambda record: (record.inspection.score or 0.0, record.sample.name))
+
+
+def _gallery(inspector: Inspector, heading: str, remark: str, records: Sequence[Record]) -> Gallery:
+    return Gallery(heading, remark, tuple(_case(inspector, record) for record in records[:SHOWN]))
+
+
+def _case(inspector: Inspector, record: Record) -> Case:
+    sample, answer = record.sample, record.inspection
+    opinions = [f"anomaly {answer.anomaly.score:.3g} (limit {answer.anomaly.limit:.3g})"]
+    probability, limit = answer.classifier.defect_probability, answer.classifier.limit
+    if probability is not None and limit is not None:
+        opinions.append(f"defect probability {probability:.3f} (limit {limit:.3g})")
+    photo, overlay, outlined, problem = "", "", False, ""
+    try:
+        _, prepared, outputs = inspector.inspect(sample.path.read_bytes())
+        overlay = _picture(inspector.overlay(prepared, outputs))
+        mask = _mask(sample)
+        outlined = mask is not None
+        photo = _picture(prepared.photo.pixels, mask)
+    except (OSError, PhotoError, DatasetError):
+        problem = "The photo or its mask could not be read again when this report was written."
+    return Case(
+        name=sample.name,
+        label=sample.label,
+        verdict=answer.verdict,
+        score=answer.score or 0.0,
+        caption="; ".join(opinions),
+        photo=photo,
+        overlay=overlay,
+        outlined=outlined,
+        problem=problem,
+    )
+
+
+def _mask(sample: Sample) -> npt.NDArray[np.bool_] | None:
+    if sample.mask is None:
+        return None
+    mask = read_mask(sample.mask, sample.height, sample.width)
+    return mask if mask.any() else None
+
+
+def _picture(pixels: npt.NDArray[np.uint8], mask: npt.NDArray[np.bool_] | None = None) -> str:
+    """A JPEG of RGB pixels [H, W, 3] as a data URI, small enough to embed; the mask is outlined."""
+    shrink = min(1.0, _SIDE / max(pixels.shape[:2]))
+    height = max(1, round(pixels.shape[0] * shrink))
+    width = max(1, round(pixels.shape[1] * shrink))
+    picture = resize(pixels, height, width).copy()
+    if mask is not None:
+        covered = cv2.resize(mask.astype(np.float32), (width, height), interpolation=cv2.INTER_AREA)
+        contours, _ = cv2.findContours(
+            (covered > 0.0).astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE
+        )
+        cv2.drawContours(picture, contours, -1, (20, 20, 20), 3, cv2.LINE_AA)
+        cv2.drawContours(picture, contours, -1, (255, 255, 255), 1, cv2.LINE_AA)
+    done, data = cv2.imencode(
+        ".jpg", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, _QUALITY]
+    )
+    if not done:
+        raise RuntimeError("a picture of the report could not be encoded as JPEG")
+    return "data:image/jpeg;base64," + base64.b64encode(data.tobytes()).decode("ascii")
