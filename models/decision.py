@@ -35,7 +35,7 @@ class Limits(BaseModel):
 
     classifier: float | None = Field(default=None, gt=0.0, le=1.0)
     anomaly: float = Field(gt=0.0, allow_inf_nan=False)
-    review_band: float = Field(default=0.05, ge=0.0, le=0.5)
+    review_band: float = Field(default=0.02, ge=0.0, le=0.5)
 
 
 @dataclass(frozen=True)

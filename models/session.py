@@ -1,7 +1,9 @@
 """ONNX Runtime sessions: which device is asked for, and proof of which one runs."""
 
+import contextlib
 import logging
 import os
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -113,7 +115,9 @@ def _create_on_cuda(model: Path) -> Any:
     if CUDA not in ort.get_available_providers():
         raise DeviceError("The installed ONNX Runtime has no CUDA provider.", remedy)
     try:
-        ort.preload_dlls()
+        # It prints what it misses, which would mix with a command's JSON.
+        with contextlib.redirect_stdout(sys.stderr):
+            ort.preload_dlls()
         session = _create(model, plan_session("cuda"))
     except BundleError as error:
         raise DeviceError(f"The CUDA session could not be opened: {error.problem}", remedy) from error

@@ -1,7 +1,7 @@
 """Fine-tuning ResNet50 to the clean class and the defect classes.
 
-Whatever stays frozen is run once: its activations, for each photo and several augmented views of it, are
-kept, and only the rest of the network is trained on them.
+Whatever stays frozen is run once for each photo and each augmented view of it that is drawn; its
+activations are kept, and only the rest of the network is trained on them.
 """
 
 import copy
@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
-import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -19,12 +18,9 @@ from torch import Tensor, nn
 from models.networks.resnet import Head, Trunk
 from training.augmentation import Augmentation
 from training.progress import track
+from training.views import LabelledImages, ViewCache, activations
 
 Strategy = Literal["head", "layer4", "discriminative", "full"]
-Pixels = npt.NDArray[np.uint8]
-
-# What the kept activations may take in memory; more photos get fewer views each.
-CACHE_BYTES = 3 << 30
 
 
 @dataclass(frozen=True)
@@ -37,7 +33,7 @@ class FinetuneConfig:
         epochs: at most; early stopping usually ends sooner.
         patience: epochs without a better calibration loss before stopping.
         epoch_samples: views drawn per epoch at most, half of them clean.
-        views: augmented views per photo, besides the photo itself.
+        views: views per photo that are drawn from: the photo itself and augmented ones.
         learning_rate: of the read-out; AdamW, warm-up over the first tenth, then cosine.
     """
 
@@ -46,20 +42,12 @@ class FinetuneConfig:
     patience: int = 6
     batch: int = 16
     epoch_samples: int = 320
-    views: int = 7
+    views: int = 8
     learning_rate: float = 1e-3
     weight_decay: float = 0.05
     label_smoothing: float = 0.02
     seed: int = 0
     augmentation: Augmentation = field(default_factory=Augmentation)
-
-
-@dataclass(frozen=True)
-class LabelledImages:
-    """Model-sized images uint8 [N, H, W, 3] RGB and class indices int64 [N], 0 for clean."""
-
-    images: Pixels
-    labels: npt.NDArray[np.int64]
 
 
 def finetune(
@@ -92,8 +80,10 @@ def finetune(
     groups = _parameter_groups(trunk, head, config)
     network.requires_grad_(True)
 
-    kept = _activations_of_views(frozen, train, config, device, progress)
-    held_out = _activations(frozen, calibration.images, device)
+    cache = ViewCache(
+        frozen, train.images, config.augmentation, views=config.views, seed=config.seed, device=device
+    )
+    held_out = activations(frozen, calibration.images, device)
     labels, calibration_labels = torch.from_numpy(train.labels), torch.from_numpy(calibration.labels)
     per_epoch = min(config.epoch_samples, max(len(labels), 4 * config.batch))
     steps = math.ceil(per_epoch / config.batch)
@@ -107,8 +97,8 @@ def finetune(
         network.train(train_statistics)
         losses = []
         for photos in _balanced_batches(labels, steps, config.batch, generator):
-            views = torch.randint(kept.shape[1], photos.shape, generator=generator)
-            logits = network(_to_network(kept[photos, views], device))
+            views = torch.randint(cache.views, photos.shape, generator=generator)
+            logits = network(_to_network(cache.take(photos, views), device))
             target = labels[photos].to(device)
             loss = F.cross_entropy(logits, target, label_smoothing=config.label_smoothing)
             optimiser.zero_grad(set_to_none=True)
@@ -223,32 +213,6 @@ def _balanced_batches(labels: Tensor, steps: int, batch: int, generator: torch.G
     weights = (share / counts.clamp(min=1))[labels]
     for _ in range(steps):
         yield torch.multinomial(weights, batch, replacement=True, generator=generator)
-
-
-def _activations_of_views(
-    frozen: nn.Module | None, photos: LabelledImages, config: FinetuneConfig, device: str, progress: bool
-) -> Tensor:
-    """Activations [N, V, ...] of each photo (view 0) and its augmented views."""
-    rng = np.random.default_rng(config.seed)
-    sample = _activations(frozen, photos.images[:1], device)
-    per_view = sample.element_size() * sample.nelement() * len(photos.images)
-    views = max(2, min(1 + config.views, CACHE_BYTES // max(1, per_view)))
-    kept = torch.empty((len(photos.images), views, *sample.shape[1:]), dtype=sample.dtype)
-    for index in track(range(len(photos.images)), "Augmented views", enabled=progress):
-        image = photos.images[index]
-        drawn = [image, *(config.augmentation.view(image, rng) for _ in range(views - 1))]
-        kept[index] = _activations(frozen, np.stack(drawn), device)
-    return kept
-
-
-@torch.inference_mode()
-def _activations(frozen: nn.Module | None, images: Pixels, device: str) -> Tensor:
-    """float16 activations of the frozen part on the CPU, or the images themselves (uint8)."""
-    tensor = torch.from_numpy(images)
-    if frozen is None:
-        return tensor
-    frozen.eval()
-    return torch.cat([frozen(part.to(device)).half().cpu() for part in torch.split(tensor, 16)])
 
 
 def _to_network(activations: Tensor, device: str) -> Tensor:

@@ -24,7 +24,7 @@ from training.data.samples import Dataset, Sample, check_trainable
 from training.data.splits import Split, split_dataset
 from training.evaluation import Metrics, Record, inspect_samples, summarise
 from training.export import FEWEST_COMPARED, compare_with_torch, export_graphs
-from training.finetune import LabelledImages, finetune
+from training.finetune import finetune
 from training.golden import write_golden
 from training.images import load_images
 from training.limits import ChosenLimits, choose_limits, held_out_scores
@@ -32,6 +32,7 @@ from training.packaging import BundleDraft, Findings, check_part_name
 from training.progress import track
 from training.report import write_report
 from training.trunk import TrunkWeights, load_trunk
+from training.views import LabelledImages
 
 log = logging.getLogger(__name__)
 

@@ -4,7 +4,7 @@ from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 
 from fastapi import Request
-from starlette.datastructures import UploadFile
+from starlette.datastructures import Headers, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
 from models.errors import PhotoError
@@ -71,37 +71,48 @@ async def _counted(request: Request, largest_body: int, max_bytes: int) -> Async
 
 
 class _InMemoryParser(MultiPartParser):
-    """Keeps the photo in memory, since the disk may be read-only, and notes whether the form was whole."""
+    """Keeps the photo in memory, since the disk may be read-only, and refuses a form that was cut off."""
 
     spool_max_size = 0  # means: never spool to disk
-    whole = False
+
+    def __init__(self, headers: Headers, stream: AsyncGenerator[bytes, None]) -> None:
+        super().__init__(
+            headers,
+            self._until_whole(stream),
+            max_files=1,
+            max_fields=len(NAMES),
+            max_part_size=_FIELD_BYTES,
+        )
+        self._whole = False
 
     def on_end(self) -> None:
-        self.whole = True
+        self._whole = True
+
+    async def _until_whole(self, stream: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
+        async for chunk in stream:
+            yield chunk
+        if not self._whole:
+            # Fields behind the cut, such as the serial, would be missing unnoticed.
+            raise MultiPartException("It ends before its last boundary.")
 
 
 async def _read_form(request: Request, max_bytes: int) -> Upload:
-    parser = _InMemoryParser(
-        request.headers,
-        _counted(request, max_bytes + FORM_OVERHEAD_BYTES, max_bytes),
-        max_files=1,
-        max_fields=len(NAMES),
-        max_part_size=_FIELD_BYTES,
-    )
+    body = _counted(request, max_bytes + FORM_OVERHEAD_BYTES, max_bytes)
     try:
-        form = await parser.parse()
+        form = await _InMemoryParser(request.headers, body).parse()
     except MultiPartException as error:
-        raise _malformed(f"The form cannot be read: {error.message.rstrip('.')}.") from error
+        raise RequestError(
+            "malformed_body",
+            f"The form cannot be read: {error.message.rstrip('.')}.",
+            "Send the form again, whole, as multipart/form-data.",
+        ) from error
     try:
-        return await _take_photo(form.multi_items(), whole=parser.whole)
+        return await _take_photo(form.multi_items())
     finally:
         await form.close()
 
 
-async def _take_photo(items: Sequence[tuple[str, str | UploadFile]], *, whole: bool) -> Upload:
-    if not whole:
-        # Fields behind the cut, such as the serial, would be missing unnoticed.
-        raise _malformed("The form ends before its last boundary.")
+async def _take_photo(items: Sequence[tuple[str, str | UploadFile]]) -> Upload:
     files = [(name, value) for name, value in items if isinstance(value, UploadFile)]
     if [name for name, _ in files] != [IMAGE_FIELD]:
         raise RequestError(
@@ -119,7 +130,3 @@ def _too_many(max_bytes: int) -> PhotoError:
         f"The photo has more than the {max_bytes:,} bytes that are taken.",
         "Send it as JPEG, or crop it to the part.",
     )
-
-
-def _malformed(problem: str) -> RequestError:
-    return RequestError("malformed_body", problem, "Send the form again, whole, as multipart/form-data.")

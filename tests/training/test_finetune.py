@@ -8,7 +8,8 @@ import torch
 
 from models.networks.resnet import build_resnet50
 from training.augmentation import Augmentation
-from training.finetune import FinetuneConfig, LabelledImages, finetune
+from training.finetune import FinetuneConfig, finetune
+from training.views import LabelledImages, ViewCache
 
 SIZE = 64
 
@@ -26,7 +27,7 @@ def tune(strategy: str, **changes):
     torch.manual_seed(0)
     trunk, head = build_resnet50(2)
     before = copy.deepcopy((trunk.state_dict(), head.state_dict()))
-    config = FinetuneConfig(strategy, **{"epochs": 2, "views": 1, "batch": 6, "epoch_samples": 12, **changes})
+    config = FinetuneConfig(strategy, **{"epochs": 2, "views": 2, "batch": 6, "epoch_samples": 12, **changes})
     history = finetune(trunk, head, parts(12, 0), parts(9, 1), config, progress=False)
     return trunk, head, before, history
 
@@ -117,3 +118,18 @@ def test_views_stay_near_the_photo() -> None:
         assert view.shape == photo.shape
         assert view.dtype == np.uint8
         assert abs(float(view.mean()) - float(photo.mean())) < 45
+
+
+def test_a_view_is_the_same_in_whatever_order_it_is_drawn() -> None:
+    photos, views = torch.tensor([0, 1, 2, 0]), torch.tensor([1, 0, 1, 1])
+
+    def cache() -> ViewCache:
+        return ViewCache(None, parts(3, 0).images, Augmentation(), views=2, seed=5, device="cpu")
+
+    together, one_by_one = cache(), cache()
+    drawn = together.take(photos, views)
+    for index in reversed(range(4)):
+        alone = one_by_one.take(photos[index : index + 1], views[index : index + 1])
+        assert torch.equal(alone[0], drawn[index])
+    assert torch.equal(drawn[1], torch.from_numpy(parts(3, 0).images[1]))
+    assert torch.equal(drawn[0], drawn[3])

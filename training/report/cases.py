@@ -92,7 +92,7 @@ def catches_gallery(inspector: Inspector, records: Sequence[Record]) -> Gallery:
 
 
 def _shown(count: int) -> str:
-    return f"{SHOWN} of {count}" if count > SHOWN else f"all {count}"
+    return f"{SHOWN} of {count}" if count > SHOWN else str(count)
 
 
 def _by_score(records: Sequence[Record]) -> list[Record]:

@@ -93,9 +93,11 @@ def _template() -> Any:
 def _limit_rows(manifest: Manifest) -> list[tuple[str, str, LimitOrigin | None]]:
     limits, origins = manifest.limits, manifest.limit_origins
     classifier = (
-        "never fires" if limits.classifier is None else f"defect probability \u2265 {limits.classifier:.4g}"
+        "never fires"
+        if limits.classifier is None
+        else f"defect probability \u2265\u00a0{limits.classifier:.4g}"
     )
     return [
         ("classifier", classifier, origins.classifier),
-        ("anomaly", f"anomaly score \u2265 {limits.anomaly:.4g}", origins.anomaly),
+        ("anomaly", f"anomaly score \u2265\u00a0{limits.anomaly:.4g}", origins.anomaly),
     ]

@@ -83,9 +83,11 @@ def line(frame: Frame, xs: Sequence[float], ys: Sequence[float], style: str) -> 
 
 
 def dot(frame: Frame, x: float, y: float, label: str) -> Markup:
-    """A marked point with its label to the lower right."""
-    mark = Markup('<circle class="dot" cx="{:.1f}" cy="{:.1f}" r="5"/>').format(frame.px(x), frame.py(y))
-    return mark + text(frame.px(x) + 9, frame.py(y) + 14, label, style="note")
+    """A marked point with its label to the lower right, or to the upper right at the bottom of the frame."""
+    left, top = frame.px(x), frame.py(y)
+    mark = Markup('<circle class="dot" cx="{:.1f}" cy="{:.1f}" r="5"/>').format(left, top)
+    near_bottom = top > frame.height - _BOTTOM - 20.0
+    return mark + text(left + 9.0, top + (-8.0 if near_bottom else 16.0), label, style="note")
 
 
 def bar(frame: Frame, left: float, right: float, start: float, end: float, style: str) -> Markup:

@@ -216,7 +216,7 @@ def settings_tables(manifest: Manifest) -> dict[str, list[tuple[str, str]]]:
         "Training": flatten(manifest.training),
         "Preprocessing": preprocessing,
         "Trunk weights": trunk,
-        "Largest difference between the exported graph and torch": [
+        "Agreement of the exported graphs with torch (largest differences)": [
             (name, f"{value:.3g}") for name, value in manifest.agreement.items()
         ],
         "Libraries": sorted(manifest.libraries.items()),

@@ -1,0 +1,139 @@
+"""The use case without HTTP: from the bytes of a photo to an inspection and its overlay."""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from models.errors import PhotoError
+from models.inspector import Inspector
+from models.photo import decode_photo
+from service.errors import DeadlineError, InferenceError, QueueFullError, UntrustworthyError
+from service.inspection import Inspected, InspectionService, Order
+from service.registry import Registry
+from service.settings import Settings
+from tests.tiny_bundle import (
+    anomalous_photo,
+    clean_photo,
+    encode,
+    poisonous_photo,
+    scratched_photo,
+    unmeasurable_photo,
+)
+
+STAGES = {"decode", "resize", "queue", "inference", "decide"}
+
+
+Start = Callable[..., InspectionService]
+
+
+@pytest.fixture
+def start(tiny_bundles: Path) -> Iterator[Start]:
+    """Start a service with the given settings."""
+    with ExitStack() as running:
+
+        def start_one(**settings: object) -> InspectionService:
+            given = {"bundles": tiny_bundles, "device": "cpu", "threads": 1, "decode_threads": 2, **settings}
+            registry = Registry(Settings.of(**given), on_death=lambda error: None)
+            registry.load()
+            service = InspectionService(registry, Settings.of(**given))
+            running.callback(service.close)
+            running.callback(registry.close, 5.0)
+            return service
+
+        yield start_one
+
+
+@pytest.fixture
+def service(start: Start) -> InspectionService:
+    return start()
+
+
+def order(data: bytes, *, seconds: float = 10.0, **more: object) -> Order:
+    return Order(data, inspection_id="id-1", deadline=time.monotonic() + seconds, **more)
+
+
+def inspect(service: InspectionService, wanted: Order) -> Inspected:
+    return asyncio.run(service.inspect(wanted))
+
+
+@pytest.mark.parametrize("paint", [clean_photo, scratched_photo, anomalous_photo])
+def test_the_service_says_what_the_inspector_says(
+    service: InspectionService, tiny_bundle: Path, paint
+) -> None:
+    data = encode(paint(), ".jpg")
+    expected, _, _ = Inspector.load(tiny_bundle, "cpu", threads=1).inspect(data)
+    said = inspect(service, order(data)).inspection
+    own = {"id", "timings_ms"}
+    assert said.model_dump(exclude=own) == expected.model_dump(exclude=own)
+
+
+def test_what_came_with_the_photo_is_repeated(service: InspectionService) -> None:
+    said = inspect(service, order(encode(clean_photo()), serial="A17", camera="cam3")).inspection
+    assert (said.id, said.part, said.serial, said.camera) == ("id-1", "bracket", "A17", "cam3")
+
+
+def test_an_overlay_is_drawn_only_when_asked_for(service: InspectionService) -> None:
+    data = encode(scratched_photo())
+    without = inspect(service, order(data))
+    assert without.overlay is None
+    assert set(without.inspection.timings_ms) == STAGES | {"total"}
+    drawn = inspect(service, order(data, overlay="png"))
+    assert drawn.overlay is not None
+    assert decode_photo(drawn.overlay).media_type == "image/png"
+    assert set(drawn.inspection.timings_ms) == STAGES | {"overlay", "total"}
+
+
+def test_the_stages_add_up_to_about_the_total(service: InspectionService) -> None:
+    data = encode(scratched_photo((1200, 1200)), ".png")
+    timings = dict(inspect(service, order(data, overlay="png")).inspection.timings_ms)
+    total = timings.pop("total")
+    assert 0.8 * total <= sum(timings.values()) <= total + 0.1
+
+
+def test_a_photo_that_cannot_be_inspected_says_why(service: InspectionService) -> None:
+    with pytest.raises(PhotoError) as error:
+        inspect(service, order(encode(clean_photo())[:100]))
+    assert error.value.code == "truncated"
+
+
+def test_outputs_that_are_not_finite_give_an_error_and_no_verdict(service: InspectionService) -> None:
+    with pytest.raises(UntrustworthyError, match="not finite"):
+        inspect(service, order(encode(unmeasurable_photo()), overlay="jpeg"))
+
+
+def test_a_photo_the_model_fails_on_gives_an_error_and_the_next_is_answered(
+    service: InspectionService,
+) -> None:
+    with pytest.raises(InferenceError):
+        inspect(service, order(encode(poisonous_photo())))
+    assert inspect(service, order(encode(clean_photo()))).inspection.verdict == "clean"
+
+
+@pytest.mark.parametrize("seconds", [-1.0, 0.0])
+def test_an_answer_that_would_be_late_is_not_given(service: InspectionService, seconds: float) -> None:
+    with pytest.raises(DeadlineError):
+        inspect(service, order(encode(clean_photo()), seconds=seconds))
+
+
+def test_no_more_photos_are_taken_in_than_there_are_places(start: Start) -> None:
+    service = start(queue_size=2)
+    with service.admit(), service.admit(), pytest.raises(QueueFullError), service.admit():
+        pass
+    with service.admit():
+        assert inspect(service, order(encode(clean_photo()))).inspection.verdict == "clean"
+
+
+def test_photos_at_the_same_time_get_their_own_answers(service: InspectionService) -> None:
+    paints = [clean_photo, scratched_photo, anomalous_photo] * 6
+
+    async def inspect_all() -> list[Inspected]:
+        orders = [order(encode(paint(seed=n)), serial=str(n)) for n, paint in enumerate(paints)]
+        return await asyncio.gather(*(service.inspect(each) for each in orders))
+
+    answers = [(done.inspection.serial, done.inspection.verdict) for done in asyncio.run(inspect_all())]
+    expected = [(str(n), paint.__name__.removesuffix("_photo")) for n, paint in enumerate(paints)]
+    assert answers == expected

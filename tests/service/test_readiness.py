@@ -1,0 +1,127 @@
+"""`/healthz`, `/readyz`, `/parts`: what is loaded, what is not, and why."""
+
+import json
+from pathlib import Path
+
+from models.bundle import MANIFEST, Bundle, sha256_of_file, write_manifest
+from models.session import CPU
+from tests.service.conftest import StartClient
+from tests.tiny_bundle import clean_photo, encode, make_tiny_bundle
+
+GOOD = encode(clean_photo(), ".jpg")
+JPEG = {"content-type": "image/jpeg"}
+
+
+def forge(bundle: Path, file: str, old: str, new: str) -> None:
+    """Alter a file of a bundle, and its checksum with it."""
+    path = bundle / file
+    assert old in path.read_text()
+    path.write_text(path.read_text().replace(old, new, 1))
+    manifest = Bundle.open(bundle, verify=False).manifest
+    files = {**manifest.files, file: sha256_of_file(path)}
+    write_manifest(bundle, manifest.model_copy(update={"files": files}))
+
+
+def test_a_ready_service_says_what_runs_where(start: StartClient) -> None:
+    client = start()
+    response = client.get("/readyz")
+    assert response.status_code == 200
+    assert response.json() == {
+        "ready": True,
+        "reasons": [],
+        "parts": {
+            "bracket": {
+                "state": "ready",
+                "reason": "",
+                "version": "20260101-000000",
+                "provider": CPU,
+                "provider_fallback": "",
+            }
+        },
+    }
+    assert client.get("/healthz").json() == {"alive": True}
+
+
+def test_auto_says_everywhere_why_no_gpu_is_used(start: StartClient) -> None:
+    client = start(device="auto")
+    part = client.get("/readyz").json()["parts"]["bracket"]
+    if part["provider"] == CPU:
+        reason = part["provider_fallback"]
+        assert reason
+        assert client.get("/parts").json()[0]["provider_fallback"] == reason
+        answer = client.post("/inspect", content=GOOD, headers=JPEG).json()
+        assert answer["provider_fallback"] == reason
+        assert answer["provider"] == CPU
+    else:
+        assert part["provider_fallback"] == ""
+
+
+def test_parts_tells_the_limits_and_where_they_come_from(start: StartClient) -> None:
+    (part,) = start().get("/parts").json()
+    assert part["part"] == "bracket"
+    assert part["version"] == "20260101-000000"
+    assert part["created"] == "2026-01-01T00:00:00Z"
+    assert part["classes"] == ["clean", "scratched"]
+    assert part["input_size"] == {"height": 64, "width": 64}
+    assert part["limits"]["anomaly"] == 3.0
+    assert part["limit_origins"]["anomaly"]["n_good"] == 199
+    assert part["trunk"]["name"] == "tiny"
+    assert part["provider"] == CPU
+
+
+def test_an_altered_bundle_is_not_served_and_the_others_are(start: StartClient, tmp_path: Path) -> None:
+    make_tiny_bundle(tmp_path, part="bracket")
+    altered = make_tiny_bundle(tmp_path, part="nut")
+    graph = altered / "inspector.onnx"
+    graph.write_bytes(graph.read_bytes() + b"\0")
+    client = start(bundles=tmp_path)
+    readiness = client.get("/readyz")
+    assert readiness.status_code == 503
+    assert readiness.json()["parts"]["nut"]["state"] == "failed"
+    assert any("nut" in reason and "altered" in reason for reason in readiness.json()["reasons"])
+    assert client.get("/healthz").status_code == 200
+    refused = client.post("/inspect?part=nut", content=GOOD, headers=JPEG)
+    assert (refused.status_code, refused.json()["code"]) == (503, "not_ready")
+    assert "altered" in refused.json()["detail"]
+    assert client.post("/inspect?part=bracket", content=GOOD, headers=JPEG).status_code == 200
+    # There are two parts, even if one is not served: a photo of the other must not be taken for this one.
+    unnamed = client.post("/inspect", content=GOOD, headers=JPEG)
+    assert (unnamed.status_code, unnamed.json()["code"]) == (422, "part_not_named")
+
+
+def test_a_bundle_whose_golden_photos_differ_is_not_served(start: StartClient, tmp_path: Path) -> None:
+    bundle = make_tiny_bundle(tmp_path)
+    forge(bundle, "golden/expected.json", '"verdict": "clean"', '"verdict": "scratched"')
+    client = start(bundles=tmp_path)
+    assert client.get("/readyz").status_code == 503
+    assert "golden/clean.png: clean instead of scratched" in client.get("/readyz").json()["reasons"][0]
+    assert client.post("/inspect", content=GOOD, headers=JPEG).json()["code"] == "not_ready"
+
+
+def test_a_bundle_that_is_broken_in_an_unforeseen_way_is_not_served(
+    start: StartClient, tmp_path: Path
+) -> None:
+    bundle = make_tiny_bundle(tmp_path)
+    forge(bundle, "golden/expected.json", "[", "{[")
+    client = start(bundles=tmp_path)
+    assert client.get("/readyz").status_code == 503
+    assert client.get("/readyz").json()["parts"]["bracket"]["state"] == "failed"
+    assert client.post("/inspect", content=GOOD, headers=JPEG).status_code == 503
+
+
+def test_without_bundles_nothing_is_ready_and_the_reason_is_given(start: StartClient, tmp_path: Path) -> None:
+    client = start(bundles=tmp_path)
+    response = client.get("/readyz")
+    assert response.status_code == 503
+    assert "holds no complete bundle" in response.json()["reasons"][0]
+    assert client.get("/parts").json() == []
+    refused = client.post("/inspect", content=GOOD, headers=JPEG)
+    assert (refused.status_code, refused.json()["verdict"]) == (503, "invalid")
+
+
+def test_a_manifest_of_another_schema_is_named(start: StartClient, tmp_path: Path) -> None:
+    bundle = make_tiny_bundle(tmp_path)
+    manifest = json.loads((bundle / MANIFEST).read_text())
+    (bundle / MANIFEST).write_text(json.dumps({**manifest, "schema_version": 99}))
+    reasons = start(bundles=tmp_path).get("/readyz").json()["reasons"]
+    assert "schema version 99" in reasons[0]
