@@ -11,7 +11,7 @@ from importlib.metadata import version
 from fastapi import FastAPI
 
 from service.http.problems import install_problem_handlers
-from service.http.requests import RequestIds, UnforeseenErrors
+from service.http.requests import CloseUnreadUploads, RequestIds, UnforeseenErrors
 from service.http.routes import router
 from service.inspection import InspectionService
 from service.registry import Registry
@@ -52,6 +52,7 @@ def create_app(
     install_problem_handlers(app)
     app.add_middleware(UnforeseenErrors)
     app.add_middleware(RequestIds)
+    app.add_middleware(CloseUnreadUploads)
     return app
 
 

@@ -21,8 +21,7 @@ curl --data-binary @part.jpg -H 'content-type: image/jpeg' -H 'accept: image/jpe
 ```
 
 Only status 200 carries a verdict. Any other answer is a problem (RFC 9457) whose `verdict` is `invalid`: the
-part has not been inspected. A model whose outputs are not finite numbers gives 500, never a verdict.
-"""
+part has not been inspected. A model whose outputs are not finite numbers gives 500, never a verdict."""
 
 EXAMPLE_ANSWER: dict[str, Any] = {
     "id": "5f0c6d3a4b0e4f0f8f3f5b7a9d2c1e60",

@@ -3,11 +3,13 @@
 import logging
 import uuid
 
+from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.http.problems import problem_response
 
+READ_ANYWAY_BYTES = 1024 * 1024
 ID_HEADER = "x-glint-id"
 
 log = logging.getLogger(__name__)
@@ -35,6 +37,35 @@ class RequestIds:
         await self._app(scope, receive, send_with_id)
 
 
+class CloseUnreadUploads:
+    """Closes the connection after an answer that came before the end of a large or endless upload.
+
+    The server would otherwise read and throw away what the client goes on sending.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        unread = _declares_much(Headers(scope=scope))
+
+        async def receive_and_note() -> Message:
+            nonlocal unread
+            message = await receive()
+            unread = unread and bool(message.get("more_body", False))
+            return message
+
+        async def send_and_close(message: Message) -> None:
+            if unread and message["type"] == "http.response.start":
+                message = {**message, "headers": [*message.get("headers", []), (b"connection", b"close")]}
+            await send(message)
+
+        await self._app(scope, receive_and_note, send_and_close)
+
+
 class UnforeseenErrors:
     """Logs an unforeseen exception with the request's id; the answer is a problem that names only the id."""
 
@@ -59,6 +90,12 @@ class UnforeseenErrors:
             log.exception("Request %s failed.", _id_of(scope))
             detail = f"An unforeseen error. Look for {_id_of(scope)} in the service's log."
             await problem_response("internal", detail, _id_of(scope))(scope, receive, send)
+
+
+def _declares_much(headers: Headers) -> bool:
+    length = headers.get("content-length", "0")
+    known = length.isascii() and length.isdigit() and int(length[:20]) <= READ_ANYWAY_BYTES
+    return "transfer-encoding" in headers or not known
 
 
 def _id_of(scope: Scope) -> str:

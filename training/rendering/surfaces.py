@@ -19,7 +19,7 @@ def fine_noise(size: Size, rng: np.random.Generator, sigma: float = 0.0) -> Plan
     if sigma <= 0:
         return noise
     smooth = cv2.GaussianBlur(noise, (0, 0), sigma / coarse)
-    return _standardise(cv2.resize(smooth, size[::-1], interpolation=cv2.INTER_CUBIC))
+    return standardise(cv2.resize(smooth, size[::-1], interpolation=cv2.INTER_CUBIC))
 
 
 def blur(plane: Plane, sigma: float) -> Plane:
@@ -44,11 +44,11 @@ def brushed_metal(size: Size, rng: np.random.Generator, angle: float = 0.0) -> P
         coarse = (math.ceil(side / thickness), math.ceil(side / (length // 8)))
         noise = cv2.blur(rng.standard_normal(coarse, dtype=np.float32), (8, 1))
         stretched = cv2.resize(noise, (side, side), interpolation=cv2.INTER_LINEAR)
-        lines += np.float32(weight) * _standardise(stretched)
+        lines += np.float32(weight) * standardise(stretched)
     turn = cv2.getRotationMatrix2D((side / 2, side / 2), angle, 1.0)
     turn[:, 2] += np.array([(width - side) / 2, (height - side) / 2])
     turned = cv2.warpAffine(lines, turn, (width, height), borderMode=cv2.BORDER_REFLECT_101)
-    return _standardise(turned)
+    return standardise(turned)
 
 
 def cast_metal(size: Size, rng: np.random.Generator) -> Plane:
@@ -57,7 +57,7 @@ def cast_metal(size: Size, rng: np.random.Generator) -> Plane:
     for sigma, weight in ((0.8, 1.0), (2.0, 0.8), (6.0, 0.5), (20.0, 0.4)):
         grain += np.float32(weight) * fine_noise(size, rng, sigma)
     pits = np.minimum(fine_noise(size, rng, 1.1) + np.float32(1.9), 0)
-    return _standardise(grain + np.float32(2.5) * pits)
+    return standardise(grain + np.float32(2.5) * pits)
 
 
 def lighting_gradient(size: Size, rng: np.random.Generator, strength: float = 0.12) -> Plane:
@@ -94,7 +94,8 @@ def _coarseness(sigma: float) -> int:
     return max(1, int(sigma / 2))
 
 
-def _standardise(plane: npt.NDArray[Any]) -> Plane:
+def standardise(plane: npt.NDArray[Any]) -> Plane:
+    """Shift and scale to mean 0 and deviation 1."""
     mean, deviation = cv2.meanStdDev(plane)
     scaled = (plane - np.float32(mean[0, 0])) / np.float32(deviation[0, 0] + 1e-9)
     return np.asarray(scaled, dtype=np.float32)

@@ -1,0 +1,90 @@
+"""A real service: `glint serve` in a process of its own, on a free port of the loopback address."""
+
+import http.client
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+SECONDS = 60.0
+GLINT = "import sys; from models.cli import main; sys.argv[0] = 'glint'; main()"
+
+
+@dataclass(frozen=True)
+class Live:
+    """A running service."""
+
+    process: subprocess.Popen[str]
+    port: int
+
+    def connect(self) -> http.client.HTTPConnection:
+        """A new connection to it."""
+        return http.client.HTTPConnection("127.0.0.1", self.port, timeout=SECONDS)
+
+    def get(self, path: str) -> tuple[int, bytes]:
+        """Status and body of a GET."""
+        connection = self.connect()
+        try:
+            connection.request("GET", path)
+            response = connection.getresponse()
+            return response.status, response.read()
+        finally:
+            connection.close()
+
+    def terminate(self) -> None:
+        """Ask it to end, as a supervisor does."""
+        self.process.send_signal(signal.SIGTERM)
+
+
+def command(bundles: Path, port: int, *options: str) -> list[str]:
+    """The command line of a service that needs no GPU and few cores."""
+    given = ["--bundles", str(bundles), "--device", "cpu", "--threads", "1", "--port", str(port), *options]
+    return [sys.executable, "-c", GLINT, "serve", *given]
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+@contextmanager
+def serving(bundles: Path, *options: str, script: str | None = None) -> Iterator[Live]:
+    """Run the service until the block ends; `script` is Python to run instead, its port in `sys.argv[1]`."""
+    port = free_port()
+    arguments = command(bundles, port, *options)
+    if script is not None:
+        arguments = [sys.executable, "-c", script, str(port), str(bundles)]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    process = subprocess.Popen(
+        arguments, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    live = Live(process, port)
+    try:
+        wait_until_ready(live)
+        yield live
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def wait_until_ready(live: Live) -> None:
+    """Wait until /readyz answers 200."""
+    last = time.monotonic() + SECONDS
+    while time.monotonic() < last:
+        if live.process.poll() is not None:
+            raise AssertionError(f"the service ended: {live.process.communicate()[0]}")
+        try:
+            if live.get("/readyz")[0] == 200:
+                return
+        except OSError:
+            pass
+        time.sleep(0.05)
+    raise AssertionError("the service was not ready in time")

@@ -1,0 +1,133 @@
+"""`glint train` from photos to a bundle, whole or not at all."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import training.train
+from models.bundle import Bundle
+from models.errors import DatasetError, ExportError
+from models.inspector import Inspector
+from models.networks.padim import PadimConfig
+from training.config import TrainConfig
+from training.evaluation import evaluate_bundle
+from training.finetune import FinetuneConfig
+from training.packaging import BundleDraft, check_part_name
+from training.rendering.demo import render_parts
+from training.train import train
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("photos")
+    render_parts(folder, good=30, scratched=12, size=(128, 160), progress=False)
+    (folder / "good" / "cut_off.jpg").write_bytes(
+        (folder / "good").glob("*.jpg").__next__().read_bytes()[:900]
+    )
+    return folder
+
+
+def config(photos: Path, bundles: Path, **changes) -> TrainConfig:
+    quick = FinetuneConfig(epochs=1, views=2, batch=8, epoch_samples=16)
+    given = {"trunk": "none", "image_size": (64, 80), "padim": PadimConfig(dims=12), "finetune": quick}
+    return TrainConfig(photos=photos, part="bracket", bundles=bundles, progress=False, **{**given, **changes})
+
+
+@pytest.fixture(scope="module")
+def trained(photos: Path, tmp_path_factory):
+    return train(config(photos, tmp_path_factory.mktemp("bundles")))
+
+
+def test_bundle_is_complete_and_verifies(trained) -> None:
+    bundle = Bundle.open(trained.bundle.path)
+    names = set(bundle.manifest.files)
+    assert {"inspector.onnx", "classifier.onnx", "padim.onnx", "report.html", "splits.json"} <= names
+    assert sum(name.startswith("golden/") for name in names) == 5
+    assert [path.name for path in bundle.path.parent.iterdir()] == [bundle.manifest.version]
+    assert Inspector.load(bundle.path, "cpu").check_golden() == []
+
+
+def test_manifest_says_where_everything_came_from(trained) -> None:
+    manifest = trained.bundle.manifest
+    assert manifest.classes == ["clean", "scratched"]
+    assert (manifest.preprocessing.height, manifest.preprocessing.width) == (64, 80)
+    assert manifest.grid == (8, 10)
+    assert manifest.dataset.layout == trained.dataset.layout
+    assert manifest.dataset.skipped == 1
+    assert manifest.trunk.name == "random"
+    assert manifest.agreement["photos"] >= 16
+    assert "support" in manifest.limit_origins.anomaly.note, "six calibration photos cannot support 1 %"
+    assert str(trained.dataset.root) not in manifest.model_dump_json(), "no path of this machine"
+
+
+def test_splits_cover_every_photo_once(trained) -> None:
+    records = trained.bundle.splits()
+    assert {record.split for record in records} == {"train", "calibration", "test"}
+    assert sorted(record.sha256 for record in records) == sorted(s.sha256 for s in trained.dataset.samples)
+
+
+def test_evaluate_leaves_out_what_was_seen_and_agrees_with_the_report(trained, photos: Path) -> None:
+    found = evaluate_bundle(photos, trained.bundle.path, device="cpu", include_all=False, progress=False)
+    seen = [record for record in trained.bundle.splits() if record.split != "test"]
+    assert found.n_left_out == len(seen)
+    assert found.metrics == trained.metrics
+    assert trained.bundle.manifest.metrics == json.loads(trained.metrics.model_dump_json())
+    everything = evaluate_bundle(photos, trained.bundle.path, device="cpu", include_all=True, progress=False)
+    assert everything.metrics.n_good == 30
+    assert everything.metrics.n_defective == 12
+
+
+def test_same_seed_same_limits_and_figures(trained, photos: Path, tmp_path: Path) -> None:
+    again = train(config(photos, tmp_path))
+    assert again.bundle.manifest.limits == trained.bundle.manifest.limits
+    assert again.metrics == trained.metrics
+
+
+def test_without_defect_photos_padim_decides_alone(tmp_path: Path) -> None:
+    render_parts(tmp_path / "photos", good=24, scratched=0, size=(96, 96), progress=False)
+    done = train(config(tmp_path / "photos", tmp_path / "bundles", image_size=(64, 64)))
+    assert done.bundle.manifest.classes == ["clean"]
+    assert done.bundle.manifest.limits.classifier is None
+    assert "classifier.onnx" not in done.bundle.manifest.files
+    assert done.metrics.n_defective == 0
+    assert done.metrics.escape_rate is None
+
+
+def test_a_failure_leaves_nothing_behind(photos: Path, tmp_path: Path, monkeypatch) -> None:
+    def fail(*_: object) -> None:
+        raise ExportError("The exported graph differs.", "Report this.")
+
+    monkeypatch.setattr(training.train, "compare_with_torch", fail)
+    with pytest.raises(ExportError):
+        train(config(photos, tmp_path))
+    assert list((tmp_path / "bundles" if (tmp_path / "bundles").exists() else tmp_path).rglob("*")) == [
+        tmp_path / "bracket"
+    ]
+
+
+@pytest.mark.parametrize("name", ["", "../up", "a/b", ".hidden", "x" * 65, "späne"])
+def test_odd_part_names_are_refused(name: str) -> None:
+    with pytest.raises(DatasetError, match="part"):
+        check_part_name(name)
+
+
+def test_two_bundles_of_one_second_get_names_of_their_own(tmp_path: Path) -> None:
+    with BundleDraft(tmp_path, "bracket") as first, BundleDraft(tmp_path, "bracket") as second:
+        assert first.folder != second.folder
+    assert list((tmp_path / "bracket").iterdir()) == []
+
+
+def test_command_line_names_the_fault_and_the_remedy(tmp_path: Path) -> None:
+    render_parts(tmp_path / "few", good=5, scratched=0, size=(64, 64), progress=False)
+    glint = Path(sys.executable).with_name("glint")
+    command = [glint, "train", tmp_path / "few", "--part", "bracket", "--trunk", "none", "--quiet"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert done.returncode == 1
+    assert "only 5 clean photos" in " ".join(done.stderr.split())
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "bundles").exists()
