@@ -141,11 +141,6 @@ class Batcher:
         """Whether the worker has died."""
         return self._dead
 
-    @property
-    def waiting(self) -> int:
-        """How many photos wait."""
-        return len(self._waiting)
-
     def busy_seconds(self) -> float:
         """For how long the present batch has been running; 0 when idle."""
         since = self._busy_since

@@ -64,11 +64,11 @@ EXAMPLE_ANSWER: dict[str, Any] = {
 }
 
 EXAMPLE_PROBLEM: dict[str, Any] = {
-    "type": "urn:glint:problem:truncated",
-    "title": "The photo cannot be inspected",
-    "status": 422,
-    "detail": "The photo is truncated or damaged. Send the whole file, unchanged.",
-    "code": "truncated",
+    "type": "urn:glint:problem:unknown_part",
+    "title": "No such part is loaded",
+    "status": 404,
+    "detail": "No bundle is loaded for the part 'bolt'. Name one of the loaded parts: bracket.",
+    "code": "unknown_part",
     "verdict": "invalid",
     "id": "5f0c6d3a4b0e4f0f8f3f5b7a9d2c1e60",
 }

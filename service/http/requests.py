@@ -1,5 +1,6 @@
 """Gives every request an id and turns what nobody foresaw into a problem, not into a stack trace."""
 
+import asyncio
 import logging
 import uuid
 
@@ -7,6 +8,7 @@ from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from service.errors import ShuttingDownError
 from service.http.problems import problem_response
 
 READ_ANYWAY_BYTES = 1024 * 1024
@@ -84,6 +86,11 @@ class UnforeseenErrors:
             await self._app(scope, receive, send_and_note)
         except ClientDisconnect:
             log.info("The client left before request %s was answered.", _id_of(scope))
+        except asyncio.CancelledError:
+            # The server gives up what is unanswered when the time to drain is over.
+            if scope["type"] != "http" or started:
+                raise
+            await _answer_cancelled(scope, receive, send)
         except Exception:
             if scope["type"] != "http" or started:
                 raise
@@ -96,6 +103,12 @@ def _declares_much(headers: Headers) -> bool:
     length = headers.get("content-length", "0")
     known = length.isascii() and length.isdigit() and int(length[:20]) <= READ_ANYWAY_BYTES
     return "transfer-encoding" in headers or not known
+
+
+async def _answer_cancelled(scope: Scope, receive: Receive, send: Send) -> None:
+    log.warning("Request %s was given up.", _id_of(scope))
+    error = ShuttingDownError()
+    await problem_response(error.code, str(error), _id_of(scope))(scope, receive, send)
 
 
 def _id_of(scope: Scope) -> str:

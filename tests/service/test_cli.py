@@ -13,6 +13,7 @@ from typer.testing import CliRunner, Result
 from models.errors import BundleError
 from models.photo import decode_photo
 from service.cli import app
+from tests.service.forging import forge
 from tests.service.live import GLINT
 from tests.tiny_bundle import (
     anomalous_photo,
@@ -137,8 +138,6 @@ def test_verify_fails_on_an_altered_file(tmp_path: Path) -> None:
 
 
 def test_verify_fails_when_a_golden_photo_gives_another_result(tmp_path: Path) -> None:
-    from tests.service.test_readiness import forge
-
     bundle = make_tiny_bundle(tmp_path)
     forge(bundle, "golden/expected.json", '"verdict": "clean"', '"verdict": "scratched"')
     result = glint("verify", bundle, "--device", "cpu")

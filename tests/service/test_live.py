@@ -168,6 +168,18 @@ def test_sigterm_lets_accepted_photos_be_answered_and_ends_with_code_0(tiny_bund
         assert service.process.wait(20) == 0
 
 
+def test_an_upload_that_outlasts_the_time_to_drain_gets_a_problem(tiny_bundles: Path) -> None:
+    with serving(tiny_bundles, "--drain-seconds", "0.5") as service:
+        connection = service.connect()
+        begin_upload(connection)
+        service.terminate()
+        response = connection.getresponse()
+        problem = json.loads(response.read())
+        assert (response.status, problem["code"], problem["verdict"]) == (503, "shutting_down", "invalid")
+        connection.close()
+        assert service.process.wait(20) == 0
+
+
 def wait_until_refused(service: Live) -> None:
     last = time.monotonic() + 10.0
     while time.monotonic() < last:

@@ -30,10 +30,10 @@ def test_the_example_answer_has_the_shape_of_a_real_one(client: TestClient) -> N
     assert shape(response.json()) == shape(EXAMPLE_ANSWER)
 
 
-def test_the_example_problem_is_what_a_cut_photo_gets(client: TestClient) -> None:
+def test_the_example_problem_is_what_an_unknown_part_gets(client: TestClient) -> None:
     Problem.model_validate(EXAMPLE_PROBLEM)
-    cut = encode(scratched_photo(), ".jpg")[:300]
-    problem = client.post("/inspect", content=cut, headers=JPEG).json()
+    photo = encode(scratched_photo(), ".jpg")
+    problem = client.post("/inspect?part=bolt", content=photo, headers=JPEG).json()
     assert {**problem, "id": ""} == {**EXAMPLE_PROBLEM, "id": ""}
 
 

@@ -1,25 +1,19 @@
 """`/healthz`, `/readyz`, `/parts`: what is loaded, what is not, and why."""
 
 import json
+import threading
+import time
 from pathlib import Path
 
-from models.bundle import MANIFEST, Bundle, sha256_of_file, write_manifest
+from models.bundle import MANIFEST
+from models.inspector import Outputs
 from models.session import CPU
 from tests.service.conftest import StartClient
-from tests.tiny_bundle import clean_photo, encode, make_tiny_bundle
+from tests.service.forging import forge
+from tests.tiny_bundle import Pixels, clean_photo, encode, make_tiny_bundle
 
 GOOD = encode(clean_photo(), ".jpg")
 JPEG = {"content-type": "image/jpeg"}
-
-
-def forge(bundle: Path, file: str, old: str, new: str) -> None:
-    """Alter a file of a bundle, and its checksum with it."""
-    path = bundle / file
-    assert old in path.read_text()
-    path.write_text(path.read_text().replace(old, new, 1))
-    manifest = Bundle.open(bundle, verify=False).manifest
-    files = {**manifest.files, file: sha256_of_file(path)}
-    write_manifest(bundle, manifest.model_copy(update={"files": files}))
 
 
 def test_a_ready_service_says_what_runs_where(start: StartClient) -> None:
@@ -125,3 +119,31 @@ def test_a_manifest_of_another_schema_is_named(start: StartClient, tmp_path: Pat
     (bundle / MANIFEST).write_text(json.dumps({**manifest, "schema_version": 99}))
     reasons = start(bundles=tmp_path).get("/readyz").json()["reasons"]
     assert "schema version 99" in reasons[0]
+
+
+class StuckModel:
+    """Hangs until it is released, as a driver can."""
+
+    def __init__(self) -> None:
+        self.released = threading.Event()
+
+    def run(self, batch: Pixels) -> list[Outputs]:
+        self.released.wait(30.0)
+        raise TimeoutError("the driver came back, but not with an answer")
+
+
+def test_a_stuck_model_turns_readiness_red_and_answers_in_time_all_the_same(start: StartClient) -> None:
+    client = start(stall_seconds=0.05)
+    stuck = StuckModel()
+    worker = client.app.state.registry.loaded["bracket"].batcher
+    pending = worker.submit(stuck, clean_photo((64, 64)), time.monotonic() + 30.0)
+    try:
+        response = client.post("/inspect", content=GOOD, headers={**JPEG, "x-deadline-ms": "200"})
+        assert (response.status_code, response.json()["code"]) == (504, "deadline_missed")
+        assert client.get("/readyz").status_code == 503
+        assert "has been stuck" in client.get("/readyz").json()["reasons"][0]
+    finally:
+        stuck.released.set()
+    assert pending.exception(30.0) is not None
+    assert client.post("/inspect", content=GOOD, headers=JPEG).status_code == 200
+    assert client.get("/readyz").status_code == 200
