@@ -5,6 +5,7 @@ import json
 import os
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -15,6 +16,8 @@ MANIFEST = "manifest.json"
 SPLITS = "splits.json"
 GOLDEN = "golden"
 GOLDEN_RESULTS = "golden/expected.json"
+
+_Record = TypeVar("_Record", bound=BaseModel)
 
 _RETRAIN = "Copy the bundle again from where it was made, or train it again with `glint train`."
 
@@ -66,7 +69,7 @@ class Bundle:
                 f"{path} is not a complete bundle: it has no {MANIFEST}.",
                 "Name a folder such as bundles/<part>/<version>, or train one with `glint train`.",
             ) from None
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise BundleError(f"{manifest_path} cannot be read: {error}.", _RETRAIN) from error
         found = raw.get("schema_version") if isinstance(raw, dict) else None
         if found != SCHEMA_VERSION:
@@ -95,11 +98,13 @@ class Bundle:
         if name not in self.manifest.files:
             raise BundleError(f"{self.path / MANIFEST} lists no file {name!r}.", _RETRAIN)
         inside = PurePosixPath(name)
-        if inside.is_absolute() or ".." in inside.parts:
+        path = self.path / inside
+        escapes = inside.is_absolute() or ".." in inside.parts
+        if escapes or not path.resolve().is_relative_to(self.path.resolve()):
             raise BundleError(
                 f"{self.path / MANIFEST} lists {name!r}, which lies outside the bundle.", _RETRAIN
             )
-        return self.path / inside
+        return path
 
     def verify_files(self) -> None:
         """Check that every listed file is there with its recorded sha256.
@@ -115,13 +120,27 @@ class Bundle:
                 raise BundleError(f"{path} was altered: its checksum is not the recorded one.", _RETRAIN)
 
     def golden_results(self) -> list[GoldenResult]:
-        """The golden photos with the results recorded when the bundle was made."""
-        raw = json.loads(self.file(GOLDEN_RESULTS).read_bytes())
-        return [GoldenResult.model_validate(item) for item in raw]
+        """The golden photos with the results recorded when the bundle was made.
+
+        Raises:
+            BundleError: when the record cannot be read.
+        """
+        return self._records(GOLDEN_RESULTS, GoldenResult)
 
     def splits(self) -> list[SplitRecord]:
-        """Which photo went to which split."""
-        return [SplitRecord.model_validate(item) for item in json.loads(self.file(SPLITS).read_bytes())]
+        """Which photo went to which split.
+
+        Raises:
+            BundleError: when the record cannot be read.
+        """
+        return self._records(SPLITS, SplitRecord)
+
+    def _records(self, name: str, kind: type[_Record]) -> list[_Record]:
+        path = self.file(name)
+        try:
+            return [kind.model_validate(item) for item in json.loads(path.read_bytes())]
+        except (OSError, ValueError, TypeError) as error:
+            raise BundleError(f"{path} cannot be read: {error}.", _RETRAIN) from error
 
 
 def sha256_of_file(path: Path) -> str:
@@ -132,12 +151,16 @@ def sha256_of_file(path: Path) -> str:
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
     """Write the manifest under a temporary name, sync, and rename: the step that completes a bundle."""
+    text = manifest.model_dump_json(indent=2) + "\n"
     temporary = folder / f".{MANIFEST}.partial"
-    with temporary.open("w", encoding="utf-8") as stream:
-        stream.write(manifest.model_dump_json(indent=2) + "\n")
-        stream.flush()
-        os.fsync(stream.fileno())
-    temporary.replace(folder / MANIFEST)
+    try:
+        with temporary.open("w", encoding="utf-8") as stream:
+            stream.write(text)
+            stream.flush()
+            os.fsync(stream.fileno())
+        temporary.replace(folder / MANIFEST)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def find_bundles(root: Path) -> dict[str, Path]:

@@ -73,7 +73,7 @@ def decide(
     Raises:
         ValueError: if probabilities and classes do not match, or the clean class is not the first.
     """
-    if len(probabilities) != len(classes) or classes[0] != CLEAN:
+    if len(probabilities) != len(classes) or not classes or classes[0] != CLEAN:
         raise ValueError(f"{len(probabilities)} probabilities for classes {list(classes)}, `clean` first")
     if not _trustworthy(probabilities, anomaly_score):
         reason = "the model's outputs are not finite numbers in range"
@@ -105,8 +105,12 @@ def decide(
 
 
 def anomaly_opinion(anomaly_score: float, limit: float) -> float:
-    """Map an anomaly score >= 0 to 0..1, strictly rising, 0.5 at the limit."""
-    return _keep_side(anomaly_score / (anomaly_score + limit), fired=anomaly_score >= limit)
+    """Map an anomaly score >= 0 to 0..1, rising, 0.5 at the limit."""
+    # score / (score + limit), in the form that does not overflow.
+    if anomaly_score >= limit:
+        return _keep_side(1.0 / (1.0 + limit / anomaly_score), fired=True)
+    ratio = anomaly_score / limit
+    return _keep_side(ratio / (1.0 + ratio), fired=False)
 
 
 def classifier_opinion(defect_probability: float, limit: float) -> float:

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from models.answer import AnomalyOpinion, ClassifierOpinion, ImageFacts, Inspection
-from models.bundle import Bundle
+from models.bundle import Bundle, GoldenResult
 from models.decision import INVALID, decide
 from models.errors import BundleError
 from models.overlay import draw_overlay
@@ -21,6 +21,10 @@ from models.session import Device, OpenSession, open_session
 
 # How far an answer may be from the one recorded when the bundle was made (fp32, any provider).
 GOLDEN_TOLERANCE = 5e-3
+PROBABILITY_TOLERANCE = 1e-2
+ANOMALY_TOLERANCE = 2e-2  # relative; a GPU's TF32 keeps about three digits
+
+OUTPUTS = ("probabilities", "anomaly_map", "anomaly_score")
 
 
 @dataclass(frozen=True)
@@ -83,9 +87,7 @@ class Inspector:
 
     def run(self, batch: npt.NDArray[np.uint8]) -> list[Outputs]:
         """Run the graph on uint8 [N, H, W, 3], RGB, at the model's size."""
-        probabilities, maps, scores = self._session.run(
-            ["probabilities", "anomaly_map", "anomaly_score"], {"image": batch}
-        )
+        probabilities, maps, scores = self._session.run(OUTPUTS, {"image": batch})
         return [
             Outputs(p, m, float(s)) for p, m, s in zip(probabilities, maps, scores.reshape(-1), strict=True)
         ]
@@ -166,21 +168,50 @@ class Inspector:
         return self.answer(prepared, outputs, timings_ms=timings), prepared, outputs
 
     def check_golden(self) -> list[str]:
-        """Inspect the golden photos; return what differs from the recorded results, empty when all agree."""
+        """Inspect the golden photos; return what differs from the recorded results, empty when all agree.
+
+        Raises:
+            BundleError: when the golden photos or their recorded results cannot be read.
+        """
+        goldens = self.bundle.golden_results()
+        if not goldens:
+            return ["there are no golden photos, so nothing can be compared"]
         differences = []
-        for golden in self.bundle.golden_results():
-            answer, _, _ = self.inspect(self.bundle.file(golden.file).read_bytes())
-            if answer.verdict != golden.verdict:
-                differences.append(f"{golden.file}: {answer.verdict} instead of {golden.verdict}")
-            elif answer.score is None or abs(answer.score - golden.score) > GOLDEN_TOLERANCE:
-                differences.append(f"{golden.file}: score {answer.score} instead of {golden.score}")
+        for golden in goldens:
+            answer, _, outputs = self.inspect(self.bundle.file(golden.file).read_bytes())
+            difference = _difference(golden, answer, outputs)
+            if difference:
+                differences.append(f"{golden.file}: {difference}")
         return differences
 
     def _check_graph(self) -> None:
+        remedy = "Train the bundle again with `glint train`."
         size = [self.manifest.preprocessing.height, self.manifest.preprocessing.width, 3]
         found = [list(node.shape[1:]) for node in self._session.get_inputs()]
         if found != [size]:
             raise BundleError(
-                f"The graph of {self.bundle.path} takes {found}, but its manifest says {size}.",
-                "Train the bundle again with `glint train`.",
+                f"The graph of {self.bundle.path} takes {found}, but its manifest says {size}.", remedy
             )
+        classes = {node.name: node.shape[-1] for node in self._session.get_outputs()}
+        if not set(OUTPUTS) <= set(classes) or classes["probabilities"] != len(self.manifest.classes):
+            raise BundleError(
+                f"The graph of {self.bundle.path} gives {classes}, but {', '.join(OUTPUTS)} over "
+                f"{len(self.manifest.classes)} classes are needed.",
+                remedy,
+            )
+
+
+def _difference(golden: GoldenResult, answer: Inspection, outputs: Outputs) -> str:
+    """Say what differs from the recorded result; empty when all agree."""
+    if answer.verdict != golden.verdict:
+        return f"{answer.verdict} instead of {golden.verdict}"
+    if answer.score is None or abs(answer.score - golden.score) > GOLDEN_TOLERANCE:
+        return f"score {answer.score} instead of {golden.score}"
+    # The score follows the stronger opinion; a fault in the weaker one would not show in it.
+    if len(outputs.probabilities) != len(golden.probabilities) or not np.allclose(
+        outputs.probabilities, golden.probabilities, rtol=0.0, atol=PROBABILITY_TOLERANCE
+    ):
+        return f"probabilities {outputs.probabilities.tolist()} instead of {golden.probabilities}"
+    if not math.isclose(outputs.anomaly_score, golden.anomaly_score, rel_tol=ANOMALY_TOLERANCE):
+        return f"anomaly score {outputs.anomaly_score} instead of {golden.anomaly_score}"
+    return ""

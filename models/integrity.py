@@ -34,7 +34,7 @@ def png_is_whole(data: bytes) -> bool:
 
 
 def find_jpeg_end(data: bytes) -> int | None:
-    """Offset of the marker that ends the picture (EOI), or None; those of embedded thumbnails do not count."""
+    """Offset of the marker that ends the picture (EOI), or None; that of a thumbnail does not count."""
     offset = 2
     while found := _MARKER.search(data, offset):
         marker, offset = data[found.end() - 1], found.end()

@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from models.decision import CLEAN, Limits
+from models.decision import CLEAN, RESERVED_CLASSES, Limits
 from models.preprocessing import Preprocessing
 
 SCHEMA_VERSION = 1
@@ -59,9 +59,15 @@ class HeatmapScale(_Record):
     colour map ends at `top`.
     """
 
-    start: float = Field(ge=0.0)
-    limit: float = Field(gt=0.0)
-    top: float = Field(gt=0.0)
+    start: float = Field(ge=0.0, allow_inf_nan=False)
+    limit: float = Field(gt=0.0, allow_inf_nan=False)
+    top: float = Field(gt=0.0, allow_inf_nan=False)
+
+    @model_validator(mode="after")
+    def _rising(self) -> "HeatmapScale":
+        if not self.start <= self.limit <= self.top:
+            raise ValueError("start, limit and top of the heatmap must rise")
+        return self
 
 
 class TrunkProvenance(_Record):
@@ -123,6 +129,8 @@ class Manifest(_Record):
     def _consistent(self) -> "Manifest":
         if self.classes[0] != CLEAN or len(set(self.classes)) != len(self.classes):
             raise ValueError("classes must be distinct and begin with `clean`")
+        if reserved := RESERVED_CLASSES.intersection(self.classes[1:]):
+            raise ValueError(f"no defect class may be called {', '.join(sorted(reserved))}")
         missing = [v.file for v in self.variants.values() if v.file not in self.files]
         if "fp32" not in self.variants or missing:
             raise ValueError(f"variants must hold fp32 and name listed files; not listed: {missing}")

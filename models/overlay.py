@@ -10,7 +10,7 @@ from models.manifest import HeatmapScale
 from models.preprocessing import resize
 
 MAX_SIDE = 1024
-LARGEST_OPACITY = 0.72
+LARGEST_OPACITY = 0.62
 
 OverlayFormat = Literal["jpeg", "png"]
 MEDIA_TYPE: dict[OverlayFormat, str] = {"jpeg": "image/jpeg", "png": "image/png"}
@@ -26,8 +26,10 @@ def draw_overlay(
 ) -> npt.NDArray[np.uint8]:
     """Lay the heat over the photo.
 
-    The photo is shown in muted colour; heat fades in from `scale.start` to `scale.limit` and runs through
-    the colour map up to `scale.top`; the limit is drawn as a white contour with a dark edge.
+    Heat fades in from `scale.start` to `scale.limit` and runs through the colour map up to `scale.top`,
+    never so dense that the photo is hidden; the limit is drawn as a white contour with a dark edge. Where
+    the map stays below `scale.start` the photo is left as it is, which also holds for a defect that the
+    classifier alone found.
 
     Args:
         pixels: the photo, uint8 [H, W, 3], RGB.
@@ -35,26 +37,29 @@ def draw_overlay(
         scale: the bundle's fixed scale.
 
     Returns:
-        uint8 [H', W', 3], RGB, at the photo's aspect, the longer side at most `MAX_SIDE` pixels.
+        uint8 [H', W', 3], RGB, at the photo's aspect, the longer side at most `MAX_SIDE` pixels. Read it
+        only: it may be `pixels` itself.
     """
     shrink = min(1.0, MAX_SIDE / max(pixels.shape[:2]))
     height = max(1, round(pixels.shape[0] * shrink))
     width = max(1, round(pixels.shape[1] * shrink))
     picture = resize(pixels, height, width)
-    heat = cv2.resize(photo_map, (width, height), interpolation=cv2.INTER_LINEAR)
+    heat = cv2.resize(np.minimum(photo_map, scale.top), (width, height), interpolation=cv2.INTER_LINEAR)
+    # On a photo smaller than the map the peak could fall between two pixels, and its contour with it.
+    heat.flat[int(heat.argmax())] = min(float(photo_map.max()), scale.top)
     if float(heat.max()) < scale.start:
         return np.ascontiguousarray(picture)
 
     fade = np.clip((heat - scale.start) / max(scale.limit - scale.start, 1e-9), 0.0, 1.0)
     level = np.clip((heat - scale.start) / max(scale.top - scale.start, 1e-9), 0.0, 1.0)
     colours = _COLOURS[(level * (len(_COLOURS) - 1)).astype(np.intp)]
-    opacity = (LARGEST_OPACITY * fade * (0.45 + 0.55 * level))[..., None].astype(np.float32)
+    opacity = (LARGEST_OPACITY * fade * (0.5 + 0.5 * level))[..., None].astype(np.float32)
     blended = picture * (1.0 - opacity) + colours * opacity
     drawn = np.ascontiguousarray(np.rint(blended), dtype=np.uint8)
 
     mask = (heat >= scale.limit).astype(np.uint8)
-    contours, _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-    line = max(1, round(max(height, width) / 400))
+    contours, _ = cv2.findContours(mask, cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
+    line = 1 if max(height, width) < 512 else 2
     cv2.drawContours(drawn, contours, -1, (20, 20, 20), line + 2, cv2.LINE_AA)
     cv2.drawContours(drawn, contours, -1, (255, 255, 255), line, cv2.LINE_AA)
     return drawn

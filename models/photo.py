@@ -2,18 +2,17 @@
 
 import hashlib
 import io
-import struct
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageOps, TiffImagePlugin, UnidentifiedImageError
 
 from models.errors import PhotoError
+from models.integrity import extend_jpeg, find_jpeg_end, png_is_whole, tiff_is_whole
+from models.photo_errors import colour_mode, decoding, too_many_pixels, transparent, truncated
+from models.sixteen_bit import SIXTEEN_BIT_GREY_MODES, decode_sixteen_bit, scale_to_eight_bits
 
 MEDIA_TYPES = {
     "JPEG": "image/jpeg",
@@ -25,13 +24,20 @@ MEDIA_TYPES = {
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
 
 _EIGHT_BIT_MODES = {"1", "L", "P", "RGB", "RGBA", "LA", "PA"}
-_SIXTEEN_BIT_GREY_MODES = {"I;16", "I;16B", "I;16L", "I"}
-_EXIF_ORIENTATION = 0x0112
 _TIFF_BITS_PER_SAMPLE = 258
+_TIFF_PHOTOMETRIC = 262
+_TIFF_WHITE_IS_ZERO = 0
 _TIFF_SAMPLE_FORMAT = 339
-_MAGIC = (b"\xff\xd8", b"\x89PNG", b"BM", b"II*\x00", b"MM\x00*", b"RIFF")
-_SAVE_AS = "Save it as 8-bit or 16-bit grey or RGB."
-_DECODER_ERRORS = (OSError, ValueError, SyntaxError, struct.error, EOFError, cv2.error)
+_MAGIC = (b"\xff\xd8", b"\x89PNG", b"BM", b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+", b"RIFF")
+_OTHER_FORMATS = (
+    (0, b"GIF8", "a GIF"),
+    (0, b"%PDF", "a PDF"),
+    (4, b"ftyp", "an HEIC or AVIF picture, or a film"),
+    (4, b"jP  ", "a JPEG 2000 picture"),
+    (4, b"JXL ", "a JPEG XL picture"),
+)
+_JPEG_MISSING = 128  # What a decoder draws where a JPEG's data ended too early.
+_SEND = "Send the bytes of a JPEG, PNG, BMP, TIFF or WebP file."
 
 
 @dataclass(frozen=True)
@@ -79,30 +85,21 @@ def decode_photo(data: bytes, *, white_level: int = 65535, limits: PhotoLimits |
         limits: refuse larger photos; the size is read from the header, before any pixel is decoded.
 
     Raises:
-        PhotoError: `empty`, `too_many_bytes`, `not_an_image`, `unsupported_format`, `too_many_pixels`,
-            `several_frames`, `colour_mode`, `transparent`, `truncated` or `white_level`.
+        PhotoError: `empty`, `too_many_bytes`, `not_an_image`, `too_many_pixels`, `several_frames`,
+            `colour_mode`, `transparent`, `truncated` or `white_level`.
     """
     limits = limits or PhotoLimits()
-    if not data:
-        raise PhotoError("empty", "The photo is empty (0 bytes).", "Send the whole image file.")
-    if len(data) > limits.max_bytes:
-        raise PhotoError(
-            "too_many_bytes",
-            f"The photo has {len(data):,} bytes; at most {limits.max_bytes:,} are taken.",
-            "Send it as JPEG, or crop it to the part.",
-        )
-    with _read_header(data) as header:
-        _check_header(header, limits)
-        if header.format == "PNG" and b"IEND" not in data[-1024:]:
-            raise _truncated()
+    _check_bytes(len(data), limits)
+    with _read_header(data, limits) as header:
+        _check_header(header, data, limits)
         bit_depth = 16 if _bits_per_channel(header, data) > 8 else 8
         if bit_depth == 8:
-            pixels = _decode_eight_bit(header)
+            pixels = _decode_eight_bit(header, data)
             peak = int(pixels.max())
         else:
-            deep = _decode_sixteen_bit(header, data)
+            deep = decode_sixteen_bit(header, data)
             peak = int(deep.max())
-            pixels = _scale_to_eight_bits(deep, white_level)
+            pixels = scale_to_eight_bits(deep, white_level)
         media_type = MEDIA_TYPES[str(header.format)]
     return Photo(
         pixels=np.ascontiguousarray(pixels),
@@ -119,7 +116,10 @@ def read_photo(path: Path, *, white_level: int = 65535, limits: PhotoLimits | No
     Raises:
         PhotoError: additionally `unreadable` when the file cannot be read.
     """
+    limits = limits or PhotoLimits()
     try:
+        # Asked before reading: a folder of photos may hold a film of many gigabytes.
+        _check_bytes(path.stat().st_size, limits)
         data = path.read_bytes()
     except OSError as error:
         raise PhotoError(
@@ -128,118 +128,108 @@ def read_photo(path: Path, *, white_level: int = 65535, limits: PhotoLimits | No
     return decode_photo(data, white_level=white_level, limits=limits)
 
 
-def _read_header(data: bytes) -> Image.Image:
-    try:
-        with warnings.catch_warnings():
-            # Pillow only warns of a decompression bomb; the pixel limit refuses it.
-            warnings.simplefilter("ignore")
-            return Image.open(io.BytesIO(data), formats=tuple(MEDIA_TYPES))
-    except UnidentifiedImageError as error:
-        if data.startswith(_MAGIC):
-            raise _truncated() from error
-    except (*_DECODER_ERRORS, Image.DecompressionBombError) as error:
-        raise _truncated() from error
-    raise PhotoError(
-        "not_an_image",
-        "The bytes are not a photo in a format that is inspected.",
-        "Send the bytes of a JPEG, PNG, BMP, TIFF or WebP file.",
-    )
-
-
-def _check_header(header: Image.Image, limits: PhotoLimits) -> None:
-    if header.width * header.height > limits.max_pixels:
+def _check_bytes(size: int, limits: PhotoLimits) -> None:
+    if size == 0:
+        raise PhotoError("empty", "The photo is empty (0 bytes).", "Send the whole image file.")
+    if size > limits.max_bytes:
         raise PhotoError(
-            "too_many_pixels",
-            f"The photo is {header.width} x {header.height}; at most {limits.max_pixels:,} pixels are taken.",
-            "Reduce it, or crop it to the part.",
+            "too_many_bytes",
+            f"The photo has {size:,} bytes; at most {limits.max_bytes:,} are taken.",
+            "Send it as JPEG, or crop it to the part.",
         )
-    if getattr(header, "n_frames", 1) != 1:
+
+
+def _read_header(data: bytes, limits: PhotoLimits) -> Image.Image:
+    with decoding():
+        try:
+            return Image.open(io.BytesIO(data), formats=tuple(MEDIA_TYPES))
+        except Image.DecompressionBombError as error:
+            raise too_many_pixels("far too large", limits.max_pixels) from error
+        except UnidentifiedImageError as error:
+            if data.startswith(_MAGIC):
+                raise truncated() from error
+            raise _not_taken(data) from error
+
+
+def _check_header(header: Image.Image, data: bytes, limits: PhotoLimits) -> None:
+    if header.width * header.height > limits.max_pixels:
+        raise too_many_pixels(f"{header.width} x {header.height}", limits.max_pixels)
+    # Pillow calls a JPEG that holds several pictures by another name.
+    if header.format not in MEDIA_TYPES or _has_second_frame(header):
         raise PhotoError(
             "several_frames",
             "The file holds more than one picture.",
             "Send each picture as a photo of its own.",
         )
-    if header.mode not in _EIGHT_BIT_MODES | _SIXTEEN_BIT_GREY_MODES:
-        raise PhotoError("colour_mode", f"The photo is stored as {header.mode}.", _SAVE_AS)
+    if header.mode not in _EIGHT_BIT_MODES | SIXTEEN_BIT_GREY_MODES:
+        raise colour_mode(f"The photo is stored as {header.mode}.")
+    with decoding():
+        whole = True
+        if header.format == "PNG":
+            whole = png_is_whole(data)
+        elif header.format == "JPEG":
+            whole = find_jpeg_end(data) is not None
+        elif isinstance(header, TiffImagePlugin.TiffImageFile):
+            whole = tiff_is_whole(header.tag_v2, len(data))
+    if not whole:
+        raise truncated()
+
+
+def _has_second_frame(header: Image.Image) -> bool:
+    # Counting the frames of a hostile TIFF takes minutes; looking for the second one does not.
+    with decoding():
+        try:
+            header.seek(1)
+        except EOFError:
+            return False
+    return True
 
 
 def _bits_per_channel(header: Image.Image, data: bytes) -> int:
     # Pillow opens a 16-bit colour file as 8-bit RGB, so the depth is read from the header itself.
     if header.format == "PNG":
         return data[24]
-    if isinstance(header, TiffImagePlugin.TiffImageFile):
-        if set(header.tag_v2.get(_TIFF_SAMPLE_FORMAT, (1,))) != {1}:
-            raise PhotoError("colour_mode", "The TIFF holds signed or floating-point values.", _SAVE_AS)
-        return int(max(header.tag_v2.get(_TIFF_BITS_PER_SAMPLE, (1,))))
-    return 8
+    if not isinstance(header, TiffImagePlugin.TiffImageFile):
+        return 8
+    with decoding():
+        formats = set(header.tag_v2.get(_TIFF_SAMPLE_FORMAT, (1,)))
+        bits = int(max(header.tag_v2.get(_TIFF_BITS_PER_SAMPLE, (1,))))
+        white_is_zero = header.tag_v2.get(_TIFF_PHOTOMETRIC) == _TIFF_WHITE_IS_ZERO
+    if formats != {1}:
+        raise colour_mode("The TIFF holds signed or floating-point values.")
+    if bits > 8 and bits != 16:
+        raise colour_mode(f"The TIFF has {bits} bits per channel.")
+    if bits == 16 and white_is_zero:
+        raise colour_mode("The 16-bit TIFF counts from white to black.")
+    return bits
 
 
-def _decode_eight_bit(header: Image.Image) -> npt.NDArray[np.uint8]:
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            header.load()
-            picture = ImageOps.exif_transpose(header)
-    except _DECODER_ERRORS as error:
-        raise _truncated() from error
-    if picture.has_transparency_data:
-        picture = picture.convert("RGBA")
-        if picture.getchannel("A").getextrema() != (255, 255):
-            raise _transparent()
-    return np.asarray(picture.convert("RGB"))
+def _decode_eight_bit(header: Image.Image, data: bytes) -> npt.NDArray[np.uint8]:
+    with decoding():
+        header.load()
+        if header.format == "JPEG":
+            _check_jpeg_to_its_end(header, data)
+        picture = ImageOps.exif_transpose(header)
+        if picture.has_transparency_data:
+            picture = picture.convert("RGBA")
+            if picture.getchannel("A").getextrema() != (255, 255):
+                raise transparent()
+        return np.asarray(picture.convert("RGB"))
 
 
-def _decode_sixteen_bit(header: Image.Image, data: bytes) -> npt.NDArray[np.uint16]:
-    """Return uint16 [H, W, 3], RGB, upright."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            orientation = int(header.getexif().get(_EXIF_ORIENTATION, 1))
-            header.load()  # Pillow checks that the file is whole; OpenCV keeps all 16 bits of its colours.
-        raw: npt.NDArray[Any] | None = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
-    except _DECODER_ERRORS as error:
-        raise _truncated() from error
-    if raw is None or raw.dtype != np.uint16:
-        raise PhotoError("colour_mode", "The bit depth is neither 8 nor 16 bits per channel.", _SAVE_AS)
-    raw = raw[..., None] if raw.ndim == 2 else raw
-    if raw.shape[2] in (2, 4):
-        if int(raw[..., -1].min()) != 65535:
-            raise _transparent()
-        raw = raw[..., :-1]
-    rgb = np.repeat(raw, 3, axis=2) if raw.shape[2] == 1 else raw[..., ::-1]
-    return _upright(rgb.astype(np.uint16, copy=False), orientation)
+def _check_jpeg_to_its_end(header: Image.Image, data: bytes) -> None:
+    corner = header.getpixel((header.width - 1, header.height - 1))
+    suspicious = corner in (_JPEG_MISSING, (_JPEG_MISSING,) * 3) or "progressive" in header.info
+    end = find_jpeg_end(data) if suspicious else None
+    if end is None:
+        return
+    with Image.open(io.BytesIO(extend_jpeg(data, end)), formats=("JPEG",)) as extended:
+        if extended.tobytes() != header.tobytes():
+            raise truncated()
 
 
-def _upright(pixels: npt.NDArray[np.uint16], orientation: int) -> npt.NDArray[np.uint16]:
-    """Undo EXIF orientation 1..8 of pixels [H, W, C] (Exif 2.32, tag 0x0112)."""
-    if orientation in (5, 6, 7, 8):
-        pixels = pixels.transpose(1, 0, 2)
-    if orientation in (2, 3, 6, 7):
-        pixels = pixels[:, ::-1]
-    if orientation in (3, 4, 7, 8):
-        pixels = pixels[::-1]
-    return pixels
-
-
-def _scale_to_eight_bits(pixels: npt.NDArray[np.uint16], white_level: int) -> npt.NDArray[np.uint8]:
-    peak = int(pixels.max())
-    if peak > white_level:
-        raise PhotoError(
-            "white_level",
-            f"The photo holds values up to {peak}, above the declared white level of {white_level}.",
-            "Check the camera's bit depth and alignment against the white level the model was trained with.",
-        )
-    scaled = pixels.astype(np.float32) * np.float32(255.0 / white_level)
-    return np.asarray(np.rint(scaled), dtype=np.uint8)
-
-
-def _truncated() -> PhotoError:
-    return PhotoError("truncated", "The photo is truncated or damaged.", "Send the whole file, unchanged.")
-
-
-def _transparent() -> PhotoError:
-    return PhotoError(
-        "transparent",
-        "The photo has transparent pixels, and what lies behind them is not known.",
-        "Save it without an alpha channel.",
-    )
+def _not_taken(data: bytes) -> PhotoError:
+    for offset, signature, name in _OTHER_FORMATS:
+        if data.startswith(signature, offset):
+            return PhotoError("not_an_image", f"The file is {name}, which is not taken.", _SEND)
+    return PhotoError("not_an_image", "The bytes are not a photo in a format that is inspected.", _SEND)

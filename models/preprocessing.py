@@ -91,19 +91,28 @@ def map_on_photo(
 
     Returns:
         float32 [place.height, place.width]: the map at the scale of the input, without the mirrored
-        borders, linearly interpolated (grid cells are centred on the pixels they cover).
+        borders, linearly interpolated (grid cells are centred on the pixels they cover). Its largest
+        value is the map's, so that a photo whose score reaches the limit has a place that does.
     """
     full = cv2.resize(anomaly_map, (size[1], size[0]), interpolation=cv2.INTER_LINEAR)
     inner = full[place.top : place.top + place.height, place.left : place.left + place.width]
-    return np.ascontiguousarray(inner, dtype=np.float32)
+    on_photo = np.array(inner, dtype=np.float32)
+    # Interpolation flattens the peak, and a letterboxed photo's may lie in its mirrored border.
+    on_photo.flat[int(on_photo.argmax())] = anomaly_map.max()
+    return on_photo
 
 
 def default_size(photo_sizes: Iterable[tuple[int, int]], area: int = DEFAULT_AREA) -> tuple[int, int]:
     """Choose the input size for photos of the given (height, width): the commonest shape, near `area` pixels.
 
     Aspect ratios count as one within about 10 %. Returns (height, width), multiples of 16.
+
+    Raises:
+        ValueError: without any photo.
     """
     ratios = [width / height for height, width in photo_sizes]
+    if not ratios:
+        raise ValueError("the input size is chosen from the photos' sizes, and there are none")
     bins = Counter(round(float(np.log(ratio)) / 0.1) for ratio in ratios)
     commonest = max(bins.items(), key=lambda item: (item[1], -abs(item[0])))[0]
     ratio = float(np.median([r for r in ratios if round(float(np.log(r)) / 0.1) == commonest]))

@@ -1,6 +1,7 @@
 """ONNX Runtime sessions: which device is asked for, and proof of which one runs."""
 
 import contextlib
+import ctypes
 import logging
 import os
 import sys
@@ -15,6 +16,11 @@ from models.errors import BundleError, DeviceError
 Device = Literal["auto", "cpu", "cuda"]
 CPU = "CPUExecutionProvider"
 CUDA = "CUDAExecutionProvider"
+
+_CUDA_REMEDY = (
+    "Install the GPU driver and the CUDA and cuDNN libraries (`pip install 'glint-inspection[cuda]'`), "
+    "or use --device cpu."
+)
 
 log = logging.getLogger(__name__)
 
@@ -48,13 +54,19 @@ def plan_session(device: Literal["cpu", "cuda"], threads: int | None = None) -> 
         return SessionPlan(
             providers=((CUDA, cuda_options),), config={"session.disable_cpu_ep_fallback": "1"}, threads=1
         )
-    cores = (
-        threads or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    )
     # Spinning threads would take the cores from decoding and from the other bundles.
     return SessionPlan(
-        providers=((CPU, {}),), config={"session.intra_op.allow_spinning": "0"}, threads=threads or cores
+        providers=((CPU, {}),),
+        config={"session.intra_op.allow_spinning": "0"},
+        threads=threads or _usable_cores(),
     )
+
+
+def _usable_cores() -> int:
+    # A container may be allowed fewer cores than the machine has.
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 @dataclass(frozen=True)
@@ -86,9 +98,8 @@ def open_session(model: Path, device: Device = "auto", threads: int | None = Non
     except DeviceError as error:
         if device == "cuda":
             raise
-        reason = error.problem
-        log.warning("No GPU is used: %s Falling back to the CPU.", reason)
-        return OpenSession(_create(model, plan_session("cpu", threads)), CPU, fallback=reason)
+        log.warning("No GPU is used: %s Falling back to the CPU.", error.problem)
+        return OpenSession(_create(model, plan_session("cpu", threads)), CPU, fallback=error.problem)
     return OpenSession(session, CUDA)
 
 
@@ -102,27 +113,33 @@ def prove_provider(session: Any, wanted: str) -> None:
     if not providers or providers[0] != wanted:
         raise DeviceError(
             f"{wanted} was asked for, but the session runs on {', '.join(providers) or 'nothing'}.",
-            "Check the GPU driver and the CUDA and cuDNN libraries (`pip install 'glint-inspection[cuda]'`), "
-            "or use --device cpu.",
+            _CUDA_REMEDY,
         )
 
 
 def _create_on_cuda(model: Path) -> Any:
-    remedy = (
-        "Install the GPU driver and the CUDA and cuDNN libraries (`pip install 'glint-inspection[cuda]'`), "
-        "or use --device cpu."
-    )
     if CUDA not in ort.get_available_providers():
-        raise DeviceError("The installed ONNX Runtime has no CUDA provider.", remedy)
+        raise DeviceError("The installed ONNX Runtime has no CUDA provider.", _CUDA_REMEDY)
+    if not _driver_installed():
+        raise DeviceError("No NVIDIA driver is installed on this machine.", _CUDA_REMEDY)
+    # It prints what it misses, which would mix with a command's JSON.
+    with contextlib.redirect_stdout(sys.stderr):
+        ort.preload_dlls()
     try:
-        # It prints what it misses, which would mix with a command's JSON.
-        with contextlib.redirect_stdout(sys.stderr):
-            ort.preload_dlls()
         session = _create(model, plan_session("cuda"))
     except BundleError as error:
-        raise DeviceError(f"The CUDA session could not be opened: {error.problem}", remedy) from error
+        raise DeviceError(f"The CUDA session could not be opened: {error.problem}", _CUDA_REMEDY) from error
     prove_provider(session, CUDA)
     return session
+
+
+def _driver_installed() -> bool:
+    # Without the driver ONNX Runtime only prints errors of its loader and goes on without a GPU.
+    try:
+        ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
+    except OSError:
+        return False
+    return True
 
 
 def _create(model: Path, plan: SessionPlan) -> Any:
@@ -133,6 +150,6 @@ def _create(model: Path, plan: SessionPlan) -> Any:
     except Exception as error:
         # ONNX Runtime raises its own exceptions, which share no base class but Exception.
         raise BundleError(
-            f"{model} cannot be run by ONNX Runtime: {str(error).splitlines()[0]}.",
+            f"{model} cannot be run by ONNX Runtime: {str(error).splitlines()[0].rstrip('.')}.",
             "Check the bundle with `glint verify`, or train it again.",
         ) from error

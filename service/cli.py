@@ -1,22 +1,15 @@
 """The commands of the service side: `glint serve`, `glint inspect`, `glint verify`."""
 
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 app = typer.Typer()
 
 
-class DeviceName(StrEnum):
-    """Where the model runs. `auto` takes the GPU if it really works, and says so if it does not."""
-
-    auto = "auto"
-    cpu = "cpu"
-    cuda = "cuda"
-
-
+# `auto` takes the GPU if it really works, and says so if it does not.
+DeviceName = Literal["auto", "cpu", "cuda"]
 DeviceOption = Annotated[
     DeviceName,
     typer.Option(help="auto: the GPU if it really works, else the CPU. cuda: refuse to run without a GPU."),
@@ -61,7 +54,7 @@ def serve(
 
     settings = Settings.of(
         bundles=bundles,
-        device=device.value if device else None,
+        device=device,
         host=host,
         port=port,
         threads=threads,
@@ -79,7 +72,7 @@ def serve(
 def inspect(
     photos: Annotated[list[Path], typer.Argument(help="Photos, or folders of photos.", show_default=False)],
     bundle: Annotated[Path, typer.Option(help="The bundle, for example bundles/bracket/<version>.")],
-    device: DeviceOption = DeviceName.auto,
+    device: DeviceOption = "auto",
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")] = False,
     overlays: Annotated[
         Path | None, typer.Option(help="Write the heatmap overlays into this folder, as JPEG.")
@@ -95,7 +88,7 @@ def inspect(
 
     from service.console import OverlayFolder, expand, inspect_files, load_one, show_json, show_table
 
-    inspector = load_one(bundle, device.value)
+    inspector = load_one(bundle, device)
     folder = OverlayFolder(overlays) if overlays else None
     answers = inspect_files(inspector, expand(photos), folder)
     invalid = show_json(answers) if json else show_table(answers, Console(highlight=False))
@@ -106,7 +99,7 @@ def inspect(
 @app.command()
 def verify(
     bundle: Annotated[Path, typer.Argument(help="The bundle: bundles/<part>/<version>.", show_default=False)],
-    device: DeviceOption = DeviceName.auto,
+    device: DeviceOption = "auto",
 ) -> None:
     """Check that a bundle is whole and still gives its recorded results on this machine.
 
@@ -118,5 +111,5 @@ def verify(
 
     from service.console import verify as verify_bundle
 
-    if not verify_bundle(bundle, device.value, Console(highlight=False)):
+    if not verify_bundle(bundle, device, Console(highlight=False)):
         raise typer.Exit(1)

@@ -2,9 +2,8 @@
 
 import json
 import logging
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.console import Console
@@ -18,30 +17,7 @@ if TYPE_CHECKING:
 app = typer.Typer()
 
 
-class DeviceChoice(StrEnum):
-    """Where to run."""
-
-    auto = "auto"
-    cpu = "cpu"
-    cuda = "cuda"
-
-
-class StrategyChoice(StrEnum):
-    """What of the network is fine-tuned."""
-
-    head = "head"
-    layer4 = "layer4"
-    discriminative = "discriminative"
-    full = "full"
-
-
-class ProjectionChoice(StrEnum):
-    """How PaDiM reduces its channels."""
-
-    orthogonal = "orthogonal"
-    subset = "subset"
-
-
+DeviceName = Literal["auto", "cpu", "cuda"]
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress bars.")]
 
 
@@ -62,17 +38,17 @@ def train(
         ),
     ] = "auto",
     finetune: Annotated[
-        StrategyChoice,
+        Literal["head", "layer4", "discriminative", "full"],
         typer.Option(
             help="What the classifier trains: the read-out; layer4 too; all, slower towards the input; all."
         ),
-    ] = StrategyChoice.layer4,
+    ] = "layer4",
     epochs: Annotated[int, typer.Option(min=1, help="Epochs of fine-tuning at most; it stops early.")] = 20,
     dims: Annotated[int, typer.Option(min=1, max=1792, help="PaDiM's channels after projection.")] = 100,
     projection: Annotated[
-        ProjectionChoice,
+        Literal["orthogonal", "subset"],
         typer.Option(help="Mix channels (orthogonal) or pick some (subset, as in the paper)."),
-    ] = ProjectionChoice.orthogonal,
+    ] = "orthogonal",
     grid_stride: Annotated[
         int, typer.Option(help="Pixels of input per cell of PaDiM's grid: 4 (finer), 8 or 16.")
     ] = 8,
@@ -101,7 +77,7 @@ def train(
         float, typer.Option(min=0, max=0.9, help="Change brightness and contrast by up to this.")
     ] = 0.15,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the split, the projection and the training.")] = 0,
-    device: Annotated[DeviceChoice, typer.Option(help="Where to train.")] = DeviceChoice.auto,
+    device: Annotated[DeviceName, typer.Option(help="Where to train.")] = "auto",
     quiet: Quiet = False,
 ) -> None:
     """Train an inspector on a folder of photos and write a bundle.
@@ -126,11 +102,9 @@ def train(
         white_level=white_level,
         max_false_rejects=max_false_rejects,
         seed=seed,
-        device=device.value,
-        padim=PadimConfig(
-            dims=dims, projection=projection.value, stride=_parse_stride(grid_stride), seed=seed
-        ),
-        finetune=FinetuneConfig(finetune.value, epochs=epochs, seed=seed, augmentation=augmentation),
+        device=device,
+        padim=PadimConfig(dims=dims, projection=projection, stride=_parse_stride(grid_stride), seed=seed),
+        finetune=FinetuneConfig(finetune, epochs=epochs, seed=seed, augmentation=augmentation),
         progress=not quiet,
     )
     _print_trained(run(config))
@@ -146,7 +120,7 @@ def evaluate(
     include_all: Annotated[
         bool, typer.Option("--all", help="Take in photos that the bundle was trained or calibrated on.")
     ] = False,
-    device: Annotated[DeviceChoice, typer.Option(help="Where to run.")] = DeviceChoice.auto,
+    device: Annotated[DeviceName, typer.Option(help="Where to run.")] = "auto",
     quiet: Quiet = False,
 ) -> None:
     """Measure a bundle on photos whose class is known; photos it was made from are left out.
@@ -157,9 +131,7 @@ def evaluate(
     from training.evaluation import evaluate_bundle, print_evaluation
 
     _log_to_stderr()
-    evaluation = evaluate_bundle(
-        photos, bundle, device=device.value, include_all=include_all, progress=not quiet
-    )
+    evaluation = evaluate_bundle(photos, bundle, device=device, include_all=include_all, progress=not quiet)
     if as_json:
         typer.echo(json.dumps(evaluation.as_json(), allow_nan=False))
     else:

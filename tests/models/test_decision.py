@@ -1,0 +1,177 @@
+"""The decision rule: one pure function, in which a fault is never a pass."""
+
+import math
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from models.decision import (
+    ANOMALOUS,
+    CLEAN,
+    INVALID,
+    Limits,
+    anomaly_opinion,
+    classifier_opinion,
+    decide,
+)
+
+CLASSES = ["clean", "scratched", "bent"]
+LIMITS = Limits(classifier=0.3, anomaly=10.0)
+
+shares = st.floats(0.0, 1.0)
+scores = st.floats(0.0, 1e308)
+any_limits = st.builds(
+    Limits,
+    classifier=st.floats(0.0, 1.0, exclude_min=True),
+    anomaly=st.floats(0.0, 1e308, exclude_min=True),
+)
+
+
+def over_three(defect: float, share: float = 0.5) -> list[float]:
+    """Probabilities over `CLASSES` with this much on the defects."""
+    return [1.0 - defect, defect * share, defect * (1.0 - share)]
+
+
+@given(defect=shares, share=shares, score=scores, limits=any_limits)
+def test_the_score_is_at_least_a_half_exactly_when_the_verdict_is_a_defect(
+    defect: float, share: float, score: float, limits: Limits
+) -> None:
+    decision = decide(over_three(defect, share), CLASSES, score, limits)
+    assert decision.verdict != INVALID
+    assert decision.score is not None
+    assert 0.0 <= decision.score <= 1.0
+    assert (decision.score >= 0.5) == (decision.verdict != CLEAN) == bool(decision.rules)
+
+
+@given(limit=st.floats(0.0, 1.0, exclude_min=True), low=shares, high=shares)
+def test_the_classifiers_opinion_rises(limit: float, low: float, high: float) -> None:
+    assume(low <= high)
+    assert classifier_opinion(low, limit) <= classifier_opinion(high, limit)
+
+
+@given(limit=st.floats(0.0, 1e308, exclude_min=True), low=scores, high=scores)
+def test_the_anomaly_opinion_rises(limit: float, low: float, high: float) -> None:
+    assume(low <= high)
+    assert anomaly_opinion(low, limit) <= anomaly_opinion(high, limit)
+
+
+@given(a=shares, b=shares, first=scores, second=scores, limits=any_limits)
+def test_a_photo_that_is_worse_in_both_opinions_scores_no_lower(
+    a: float, b: float, first: float, second: float, limits: Limits
+) -> None:
+    better = decide(over_three(min(a, b)), CLASSES, min(first, second), limits)
+    worse = decide(over_three(max(a, b)), CLASSES, max(first, second), limits)
+    assert better.score is not None
+    assert worse.score is not None
+    assert better.score <= worse.score
+
+
+@given(score=scores, limits=any_limits)
+def test_a_tie_with_the_anomaly_limit_is_a_defect(score: float, limits: Limits) -> None:
+    decision = decide([1.0, 0.0, 0.0], CLASSES, limits.anomaly, limits)
+    assert decision.verdict == ANOMALOUS
+    assert decision.score == 0.5
+    just_below = math.nextafter(limits.anomaly, 0.0)
+    assert decide([1.0, 0.0, 0.0], CLASSES, just_below, limits).verdict == CLEAN
+
+
+@pytest.mark.parametrize("limit", [1.0, 0.75, 0.5, 2.0**-20])
+def test_a_tie_with_the_classifiers_limit_is_a_defect(limit: float) -> None:
+    limits = Limits(classifier=limit, anomaly=10.0)
+    decision = decide([1.0 - limit, limit, 0.0], CLASSES, 0.0, limits)
+    assert decision.verdict == "scratched"
+    assert decision.rules == ("classifier",)
+    assert decide([1.0, 0.0, 0.0], CLASSES, 0.0, limits).verdict == CLEAN
+
+
+def test_the_likeliest_defect_class_names_the_defect_even_if_clean_is_likelier() -> None:
+    decision = decide([0.6, 0.1, 0.3], CLASSES, 0.0, LIMITS)
+    assert decision.verdict == "bent"
+    assert decision.defect_probability == pytest.approx(0.4)
+
+
+def test_the_classifiers_word_goes_before_the_anomaly() -> None:
+    decision = decide([0.1, 0.8, 0.1], CLASSES, 99.0, LIMITS)
+    assert (decision.verdict, decision.rules) == ("scratched", ("classifier", "anomaly"))
+    assert not decision.needs_review
+
+
+@given(defect=shares, score=st.floats(0.0, 9.99))
+def test_without_a_limit_or_without_defect_classes_the_classifier_never_fires(
+    defect: float, score: float
+) -> None:
+    no_limit = decide(over_three(defect), CLASSES, score, Limits(anomaly=10.0))
+    assert (no_limit.verdict, no_limit.rules, no_limit.defect_probability) == (CLEAN, (), None)
+    alone = decide([1.0], [CLEAN], score, LIMITS)
+    assert (alone.verdict, alone.rules, alone.defect_probability) == (CLEAN, (), None)
+
+
+@pytest.mark.parametrize(
+    ("probabilities", "score"),
+    [
+        ([math.nan, 0.5, 0.5], 1.0),
+        ([1.0, 0.0, math.inf], 1.0),
+        ([1.0, 0.0, 0.0], math.nan),
+        ([1.0, 0.0, 0.0], math.inf),
+        ([1.0, 0.0, 0.0], -0.001),
+        ([1.2, -0.1, -0.1], 1.0),
+        ([0.5, 0.2, 0.2], 1.0),
+        ([0.6, 0.3, 0.2], 1.0),
+        ([0.0, 0.0, 0.0], 1.0),
+    ],
+)
+def test_outputs_that_cannot_be_trusted_are_invalid_never_clean(
+    probabilities: list[float], score: float
+) -> None:
+    decision = decide(probabilities, CLASSES, score, LIMITS)
+    assert (decision.verdict, decision.score, decision.rules) == (INVALID, None, ())
+    assert decision.needs_review
+    assert decision.review_reasons
+
+
+@given(st.lists(st.floats(), min_size=3, max_size=3), st.floats())
+def test_any_numbers_at_all_give_a_verdict_and_clean_only_for_good_ones(
+    probabilities: list[float], score: float
+) -> None:
+    decision = decide(probabilities, CLASSES, score, LIMITS)
+    if decision.verdict == CLEAN:
+        assert 1.0 - probabilities[0] < 0.3
+        assert 0.0 <= score < 10.0
+
+
+@pytest.mark.parametrize(
+    ("probabilities", "classes"),
+    [([1.0], CLASSES), ([0.5, 0.5], ["scratched", "clean"]), ([], []), ([1.0, 0.0], ["clean"])],
+)
+def test_probabilities_that_do_not_match_the_classes_are_a_programming_error(
+    probabilities: list[float], classes: list[str]
+) -> None:
+    with pytest.raises(ValueError, match="clean"):
+        decide(probabilities, classes, 1.0, LIMITS)
+
+
+def test_a_person_looks_near_the_limit_and_where_the_opinions_differ() -> None:
+    near = decide([1.0, 0.0, 0.0], CLASSES, 9.5, LIMITS)
+    assert (near.verdict, near.needs_review) == (CLEAN, True)
+    differ = decide([1.0, 0.0, 0.0], CLASSES, 90.0, LIMITS)
+    assert differ.review_reasons == ("only the anomaly rule fired",)
+    far = decide([1.0, 0.0, 0.0], CLASSES, 1.0, LIMITS)
+    assert (far.verdict, far.needs_review) == (CLEAN, False)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"anomaly": 0.0},
+        {"anomaly": math.inf},
+        {"anomaly": math.nan},
+        {"anomaly": 1.0, "classifier": 0.0},
+        {"anomaly": 1.0, "classifier": 1.01},
+        {"anomaly": 1.0, "classifier": math.nan},
+    ],
+)
+def test_limits_that_would_never_or_always_fire_are_refused(wrong: dict[str, float]) -> None:
+    with pytest.raises(ValidationError):
+        Limits(**wrong)

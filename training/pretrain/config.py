@@ -1,0 +1,74 @@
+"""How the trunk is pretrained."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from training.pretrain.source import Order
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A share of the training with pictures of one size.
+
+    Attributes:
+        until: where it ends, as a share 0..1 of the whole training.
+        size: pixels, a multiple of 16.
+        batch: pictures per step, a multiple of `PARTS`.
+    """
+
+    until: float
+    size: int
+    batch: int
+
+
+# A step's pictures are taken in so many parts, so that each core works on one at a time.
+PARTS = 4
+
+# Small pictures first: they cost a quarter, and teach most of what can be learnt early.
+STAGES = (Stage(0.4, 64, 64), Stage(0.75, 96, 48), Stage(1.0, 128, 32))
+
+
+@dataclass(frozen=True)
+class PretrainConfig:
+    """What `glint pretrain` is asked for.
+
+    Attributes:
+        out: folder for checkpoint, log and the finished trunk.
+        minutes: how long to train, earlier runs that are resumed included; None where `images` says.
+        images: how many pictures to train on; None where `minutes` says.
+        classes: texture classes.
+        seed: of the pictures and of the first weights.
+        resume: go on from the checkpoint in `out`.
+        device: `cpu` or `cuda`.
+        progress: show progress on stderr.
+    """
+
+    out: Path
+    minutes: float | None = 60.0
+    images: int | None = None
+    classes: int = 512
+    seed: int = 0
+    resume: bool = False
+    device: str = "cpu"
+    progress: bool = True
+    stages: tuple[Stage, ...] = STAGES
+    muon_rate: float = 0.02
+    adam_rate: float = 2e-3
+    ema_decay: float = 0.995
+    checkpoint_seconds: float = 120.0
+
+    def share_done(self, seconds: float, images: int) -> float:
+        """How much of the training is done, 0..1."""
+        if self.images is not None:
+            return min(1.0, images / self.images)
+        return min(1.0, seconds / (60.0 * (self.minutes or 0.0) + 1e-9))
+
+    def part(self, share: float, first: int) -> Order:
+        """The order for one part of a step, from picture number `first` on."""
+        stage = next(stage for stage in self.stages if share <= stage.until)
+        return Order(first, stage.batch // PARTS, stage.size)
+
+    def rate_factor(self, share: float) -> float:
+        """What both learning rates are multiplied by: a short warm-up, then a straight line to 0."""
+        warm_up = 0.02
+        return min(1.0, (share + 1e-3) / warm_up) * max(0.0, 1.0 - share)

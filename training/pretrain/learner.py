@@ -1,0 +1,96 @@
+"""The network under training, its averaged copy, and one step of it."""
+
+import copy
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torchvision.models import resnet50
+
+from models.networks.resnet import Trunk
+from training.pretrain.config import PretrainConfig
+from training.pretrain.objective import ReadOuts, judge
+from training.pretrain.optimiser import make_optimisers
+from training.pretrain.source import Batch
+
+
+class Learner:
+    """Trunk and read-outs with their optimisers.
+
+    On a CPU each part of a step runs on a thread of its own with a single core: convolutions that are spread
+    over cores wait for the slowest one at every layer, which costs half of the speed on a busy machine.
+    """
+
+    def __init__(self, config: PretrainConfig) -> None:
+        self.config = config
+        torch.manual_seed(config.seed)
+        trunk = Trunk(resnet50(weights=None, zero_init_residual=True))
+        self.trunk = trunk.to(config.device).to(memory_format=torch.channels_last).train()
+        self.read_outs = ReadOuts(config.classes).to(config.device).to(memory_format=torch.channels_last)
+        self.average = copy.deepcopy(self.trunk).eval().requires_grad_(False)
+        workers = 1 if config.device == "cuda" else os.cpu_count() or 1
+        self._pool = ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,))
+        self.optimisers = make_optimisers(
+            self.trunk, self.read_outs, self._pool, muon_rate=config.muon_rate, adam_rate=config.adam_rate
+        )
+        self._rates = [[group["lr"] for group in o.param_groups] for o in self.optimisers]
+        self._weights = [*self.trunk.parameters(), *self.read_outs.parameters()]
+        self._steps = 0
+
+    def step(self, parts: Sequence[Batch], share: float) -> dict[str, float]:
+        """Learn from the parts of one step; `share` of the training is done. Returns the mean figures."""
+        results = list(self._pool.map(self._gradients, parts))
+        for index, weight in enumerate(self._weights):
+            weight.grad = torch.stack([gradients[index] for gradients, _ in results]).mean(dim=0)
+        factor = self.config.rate_factor(share)
+        for optimiser, rates in zip(self.optimisers, self._rates, strict=True):
+            for group, rate in zip(optimiser.param_groups, rates, strict=True):
+                group["lr"] = rate * factor
+            optimiser.step()
+            optimiser.zero_grad(set_to_none=True)
+        self._steps += 1
+        self._update_average()
+        names = results[0][1]
+        return {name: float(np.mean([figures[name] for _, figures in results])) for name in names}
+
+    def state(self) -> dict[str, Any]:
+        """Everything that `restore` needs."""
+        return {
+            "trunk": self.trunk.state_dict(),
+            "read_outs": self.read_outs.state_dict(),
+            "average": self.average.state_dict(),
+            "optimisers": [optimiser.state_dict() for optimiser in self.optimisers],
+            "steps": self._steps,
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from `state`."""
+        self.trunk.load_state_dict(state["trunk"])
+        self.read_outs.load_state_dict(state["read_outs"])
+        self.average.load_state_dict(state["average"])
+        for optimiser, saved in zip(self.optimisers, state["optimisers"], strict=True):
+            optimiser.load_state_dict(saved)
+        self._steps = state["steps"]
+
+    def _gradients(self, batch: Batch) -> tuple[tuple[Tensor, ...], dict[str, float]]:
+        images = torch.from_numpy(batch.images).to(self.config.device)
+        with torch.autocast(self.config.device, dtype=torch.bfloat16):
+            logits = self.read_outs(*self.trunk(images))
+        judgement = judge(logits, batch)
+        return torch.autograd.grad(judgement.loss, self._weights), judgement.figures
+
+    @torch.no_grad()
+    def _update_average(self) -> None:
+        decay = min(self.config.ema_decay, (1 + self._steps) / (10 + self._steps))
+        pairs = zip(_tensors(self.average), _tensors(self.trunk), strict=True)
+        for mean, value in pairs:
+            if mean.is_floating_point():
+                mean.lerp_(value, 1 - decay)
+
+
+def _tensors(module: nn.Module) -> list[Tensor]:
+    return [*module.parameters(), *module.buffers()]
