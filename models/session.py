@@ -3,7 +3,6 @@
 import contextlib
 import ctypes
 import logging
-import os
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any, Literal
 
 import onnxruntime as ort
 
+from models.cores import usable_cores
 from models.errors import BundleError, DeviceError
 
 Device = Literal["auto", "cpu", "cuda"]
@@ -58,15 +58,8 @@ def plan_session(device: Literal["cpu", "cuda"], threads: int | None = None) -> 
     return SessionPlan(
         providers=((CPU, {}),),
         config={"session.intra_op.allow_spinning": "0"},
-        threads=threads or _usable_cores(),
+        threads=threads or usable_cores(),
     )
-
-
-def _usable_cores() -> int:
-    # A container may be allowed fewer cores than the machine has.
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 @dataclass(frozen=True)

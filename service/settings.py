@@ -1,17 +1,13 @@
 """What the service can be told, by option or by environment variable (`GLINT_PORT=8080`)."""
 
-import os
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from models.cores import usable_cores
 from service.errors import SettingsError
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class Settings(BaseSettings):
@@ -29,7 +25,7 @@ class Settings(BaseSettings):
     port: int = Field(default=8000, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
     threads: int | None = Field(default=None, ge=1, description="CPU threads of the model; unset: all cores.")
     decode_threads: int = Field(
-        default_factory=_cores, ge=1, le=64, description="Threads that decode photos and draw overlays."
+        default_factory=usable_cores, ge=1, le=64, description="Threads that decode photos and draw overlays."
     )
     max_bytes: int = Field(default=32 * 1024 * 1024, ge=1, description="Largest photo, encoded, in bytes.")
     max_pixels: int = Field(default=64_000_000, ge=1, description="Largest photo, decoded, in pixels.")

@@ -54,13 +54,18 @@ def choose_limits(scores: HeldOutScores, max_false_rejects: float) -> ChosenLimi
     classifier, classifier_origin = None, None
     if scores.defect_probability is not None:
         classifier, classifier_origin = _classifier_limit(scores.defect_probability, scores.defective, target)
-    caught = scores.anomaly[scores.defective & (scores.anomaly >= anomaly)]
-    top = float(np.percentile(caught, 90)) if len(caught) else 0.0
     return ChosenLimits(
         limits=Limits(classifier=classifier, anomaly=anomaly),
         origins=LimitOrigins(classifier=classifier_origin, anomaly=anomaly_origin),
-        heatmap=HeatmapScale(start=0.95 * anomaly, limit=anomaly, top=max(1.5 * anomaly, top)),
+        heatmap=_heatmap_scale(scores.anomaly[scores.defective], anomaly),
     )
+
+
+def _heatmap_scale(defective: Scores, limit: float) -> HeatmapScale:
+    """Colour from just below the limit to where most of the caught defects end, so that they stand out."""
+    caught = defective[defective >= limit]
+    top = float(np.percentile(caught, 75)) if len(caught) else 1.5 * limit
+    return HeatmapScale(start=0.95 * limit, limit=limit, top=max(1.2 * limit, top))
 
 
 def _anomaly_limit(scores: Scores, defective: Flags, target: float) -> tuple[float, LimitOrigin]:

@@ -186,6 +186,13 @@ def test_bundles_that_are_being_written_are_not_found(copy: Path) -> None:
     assert find_bundles(copy.parent.parent) == {"bracket": copy}
 
 
+@pytest.mark.parametrize("place", [".staging/20260101-000000", "bracket/.20260101-000000"])
+def test_hidden_folders_hold_no_bundles(tiny_bundle: Path, tmp_path: Path, place: str) -> None:
+    shutil.copytree(tiny_bundle, tmp_path / place)
+    with pytest.raises(BundleError, match="no complete bundle"):
+        find_bundles(tmp_path)
+
+
 @pytest.mark.parametrize("name", ["", "nowhere"])
 def test_a_folder_without_bundles_is_refused_with_what_to_do(tmp_path: Path, name: str) -> None:
     with pytest.raises(BundleError, match="no complete bundle") as caught:

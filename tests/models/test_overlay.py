@@ -97,6 +97,13 @@ def test_the_aspect_is_kept_and_the_longer_side_bounded(size: tuple[int, int], l
     assert min(overlay.shape[:2]) == pytest.approx(expected, abs=0.51)
 
 
+def test_a_narrow_peak_at_the_limit_is_drawn_even_on_a_photo_smaller_than_the_map() -> None:
+    heat = np.zeros((224, 224), np.float32)
+    heat[100, 100] = SCALE.limit
+    picture = photo(50, 50)
+    assert (draw_overlay(picture, heat, SCALE) != picture).any()
+
+
 def test_the_photo_itself_is_never_painted_on() -> None:
     picture = photo()
     before = picture.copy()

@@ -52,8 +52,8 @@ class PretrainConfig:
     device: str = "cpu"
     progress: bool = True
     stages: tuple[Stage, ...] = STAGES
-    muon_rate: float = 0.02
-    adam_rate: float = 2e-3
+    muon_rate: float = 0.06
+    adam_rate: float = 4e-3
     ema_decay: float = 0.995
     checkpoint_seconds: float = 120.0
 

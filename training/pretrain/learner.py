@@ -28,7 +28,7 @@ class Learner:
     def __init__(self, config: PretrainConfig) -> None:
         self.config = config
         torch.manual_seed(config.seed)
-        trunk = Trunk(resnet50(weights=None, zero_init_residual=True))
+        trunk = Trunk(resnet50(weights=None))
         self.trunk = trunk.to(config.device).to(memory_format=torch.channels_last).train()
         self.read_outs = ReadOuts(config.classes).to(config.device).to(memory_format=torch.channels_last)
         self.average = copy.deepcopy(self.trunk).eval().requires_grad_(False)

@@ -14,7 +14,7 @@ from training.pretrain.source import UNKNOWN, Batch
 _NO_THING = 0.3
 _NO_FLAW = 0.15
 
-_WEIGHTS = {"texture16": 1.0, "texture8": 0.4, "thing": 0.7, "flaw": 1.0}
+_WEIGHTS = {"surface": 1.0, "texture16": 1.0, "texture8": 0.4, "thing": 0.7, "flaw": 1.0}
 
 
 @dataclass(frozen=True)
@@ -32,17 +32,19 @@ class ReadOuts(nn.Module):
         super().__init__()
         first, second, third = LAYER_CHANNELS
         self.norms = nn.ModuleList(nn.BatchNorm2d(channels, affine=False) for channels in LAYER_CHANNELS)
+        self.surface = nn.Linear(third, classes)
         self.texture16 = nn.Conv2d(third, classes, 1)
         self.texture8 = nn.Conv2d(second, classes, 1)
         self.thing2, self.thing3 = nn.Conv2d(second, THINGS, 1), nn.Conv2d(third, THINGS, 1)
         self.flaw1, self.flaw2, self.flaw3 = (nn.Conv2d(c, FLAW_KINDS, 1) for c in (first, second, third))
 
     def forward(self, layer1: Tensor, layer2: Tensor, layer3: Tensor) -> dict[str, Tensor]:
-        """Logits [N, classes, h, w] on the grids of `Batch`."""
+        """Logits [N, classes, h, w] on the grids of `Batch`; of the surface, [N, classes]."""
         layer1, layer2, layer3 = (
             norm(layer) for norm, layer in zip(self.norms, (layer1, layer2, layer3), strict=True)
         )
         return {
+            "surface": self.surface(layer3.mean(dim=(2, 3))),
             "texture16": self.texture16(layer3),
             "texture8": self.texture8(layer2),
             "thing": self.thing2(layer2) + _larger(self.thing3(layer3), 2),
@@ -54,6 +56,7 @@ def judge(logits: dict[str, Tensor], batch: Batch) -> Judgement:
     """Weighted sum of the cross-entropies over known cells."""
     device = logits["flaw"].device
     labels = {
+        "surface": batch.surfaces,
         "texture16": batch.textures16,
         "texture8": batch.textures8,
         "thing": batch.things,
@@ -68,7 +71,7 @@ def judge(logits: dict[str, Tensor], batch: Batch) -> Judgement:
         weight[0] = {"thing": _NO_THING, "flaw": _NO_FLAW}.get(name, 1.0)
         entropy = F.cross_entropy(scores, target, weight=weight, ignore_index=UNKNOWN)
         loss = loss + _WEIGHTS[name] * entropy
-        told = target != UNKNOWN if name.startswith("texture") else target > 0
+        told = target != UNKNOWN if name not in ("thing", "flaw") else target > 0
         right = (scores.detach().argmax(dim=1) == target)[told].float()
         figures[f"{name}_loss"] = entropy.item()
         figures[f"{name}_accuracy"] = right.mean().item() if right.numel() else 0.0

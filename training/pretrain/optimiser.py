@@ -32,6 +32,7 @@ class Muon(torch.optim.Optimizer):
             for weight in weights:
                 if not self.state[weight]:
                     self.state[weight]["momentum"] = torch.zeros_like(weight)
+                    self.state[weight]["norm"] = weight.norm()
             list(self._pool.map(lambda weight: self._move(weight, group), weights))  # noqa: B023
 
     @torch.no_grad()
@@ -43,6 +44,8 @@ class Muon(torch.optim.Optimizer):
         matrix = orthogonalise(weight.grad.lerp(momentum, group["momentum"]).flatten(1))
         tall = max(1.0, matrix.shape[0] / matrix.shape[1]) ** 0.5
         weight.add_(matrix.reshape(weight.shape).to(weight.dtype), alpha=-group["lr"] * tall)
+        # Batch norm follows each convolution: its scale has no say, but would slow down learning as it grew.
+        weight.mul_(self.state[weight]["norm"] / weight.norm())
 
 
 def orthogonalise(matrix: Tensor) -> Tensor:

@@ -35,12 +35,14 @@ class Example:
         textures: int16 [H, W], texture class.
         things: uint8 [H, W], 0 for none, else 1 + the kind of thing.
         flaws: uint8 [H, W], 0 for none, else 1 + the index in `FLAWS`.
+        surface: texture class of the surface that lies under everything.
     """
 
     pixels: npt.NDArray[np.uint8]
     textures: npt.NDArray[np.int16]
     things: npt.NDArray[np.uint8]
     flaws: npt.NDArray[np.uint8]
+    surface: int
 
 
 class Textures:
@@ -72,9 +74,9 @@ def render_example(textures: Textures, index: int, size: int, seed: int) -> Exam
         textures.refresh(int(rng.integers(len(textures))), index)
     light = rng.uniform(0, 2 * math.pi)
     towards = np.array([math.cos(light), math.sin(light)], dtype=np.float32)
-    number = int(rng.integers(len(textures)))
-    picture = _surface(textures[number], size, towards, rng)
-    labels = np.full((size, size), number, dtype=np.int16)
+    surface = int(rng.integers(len(textures)))
+    picture = _surface(textures[surface], size, towards, rng)
+    labels = np.full((size, size), surface, dtype=np.int16)
     things = np.zeros((size, size), dtype=np.uint8)
     for _ in range(int(rng.choice(4, p=(0.2, 0.35, 0.3, 0.15)))):
         kind = int(rng.integers(PARTS) if rng.random() < 0.6 else rng.integers(PARTS, KINDS))
@@ -88,7 +90,7 @@ def render_example(textures: Textures, index: int, size: int, seed: int) -> Exam
         if own:
             labels[inside] = number
     picture, flaws = _spoil(picture, rng)
-    return Example(_take(picture, rng), labels, things, flaws)
+    return Example(_take(picture, rng), labels, things, flaws, surface)
 
 
 def _surface(tile: Tile, size: int, towards: npt.NDArray[np.float32], rng: np.random.Generator) -> Picture:
@@ -100,7 +102,7 @@ def _surface(tile: Tile, size: int, towards: npt.NDArray[np.float32], rng: np.ra
         slope_x = cv2.Sobel(plane, cv2.CV_32F, 1, 0, scale=0.25)
         slope_y = cv2.Sobel(plane, cv2.CV_32F, 0, 1, scale=0.25)
         shade = shade + np.float32(relief) * (towards[0] * slope_x + towards[1] * slope_y)
-    contrast = math.exp(rng.uniform(math.log(0.06), math.log(0.45)))
+    contrast = math.exp(rng.uniform(math.log(0.12), math.log(0.5)))
     level = rng.uniform(0.12, 0.8)
     colour = 1 + _tint(rng)
     change = np.float32(contrast) * (1 + _tint(rng))
@@ -166,10 +168,10 @@ def _take(picture: Picture, rng: np.random.Generator) -> npt.NDArray[np.uint8]:
         photo = np.repeat(grey, 3, axis=2)
     elif rng.random() < 0.4:
         photo = photo * (1 + _tint(rng))
-    if rng.random() < 0.6:
-        photo = cv2.GaussianBlur(photo, (0, 0), rng.uniform(0.3, 1.3))
+    if rng.random() < 0.5:
+        photo = cv2.GaussianBlur(photo, (0, 0), rng.uniform(0.3, 1.0))
     photo = np.clip(photo, 0, 1) ** np.float32(rng.uniform(0.7, 1.4))
-    noise = math.exp(rng.uniform(math.log(0.002), math.log(0.04)))
+    noise = math.exp(rng.uniform(math.log(0.001), math.log(0.02)))
     grain = rng.standard_normal(photo.shape if rng.random() < 0.5 else (*size, 1), dtype=np.float32)
     return np.asarray(np.clip(np.rint(255 * (photo + np.float32(noise) * grain)), 0, 255), dtype=np.uint8)
 

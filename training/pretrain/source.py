@@ -37,6 +37,7 @@ class Batch:
         textures16, textures8: texture class, [N, H/16, W/16] and [N, H/8, W/8].
         things: kind of thing, 0 for none, [N, H/8, W/8].
         flaws: kind of flaw, 0 for none, [N, H/4, W/4].
+        surfaces: texture class of each picture's ground, [N].
     """
 
     images: npt.NDArray[np.uint8]
@@ -44,6 +45,7 @@ class Batch:
     textures8: npt.NDArray[np.int64]
     things: npt.NDArray[np.int64]
     flaws: npt.NDArray[np.int64]
+    surfaces: npt.NDArray[np.int64]
 
 
 def collate(examples: list[Example]) -> Batch:
@@ -56,6 +58,7 @@ def collate(examples: list[Example]) -> Batch:
         things=_cells(np.stack([e.things for e in examples]), 8)[..., 4, 4].astype(np.int64),
         # A scratch is thinner than a cell, and would be missed in the middle.
         flaws=_cells(np.stack([e.flaws for e in examples]), 4).max(axis=(3, 4)).astype(np.int64),
+        surfaces=np.array([example.surface for example in examples], dtype=np.int64),
     )
 
 
