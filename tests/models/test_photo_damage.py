@@ -93,7 +93,7 @@ def test_a_png_with_one_altered_byte_is_refused(kind: str, where: float) -> None
     assert decoded_or_refused(bytes(data)) is None
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     kind=st.sampled_from(KINDS), changes=st.lists(st.tuples(st.floats(0, 1), st.integers(0, 255)), max_size=6)
 )
@@ -105,7 +105,7 @@ def test_altered_photos_give_a_photo_or_a_photo_error(kind: str, changes: list[t
     assert photo is None or (photo.pixels.dtype == np.uint8 and photo.pixels.shape[2:] == (3,))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     kind=st.sampled_from(KINDS),
     changes=st.lists(st.tuples(st.integers(0, 200), st.integers(0, 255)), min_size=1, max_size=4),
@@ -121,7 +121,7 @@ def test_altered_headers_give_a_photo_or_a_photo_error(
     assert photo is None or (photo.pixels.dtype == np.uint8 and photo.pixels.shape[2:] == (3,))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     start=st.sampled_from(
         [b"", *(FILES[kind][:12] for kind in KINDS), *(FILES[kind][:60] for kind in KINDS)]

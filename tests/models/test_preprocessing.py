@@ -21,7 +21,7 @@ def seen(tensor: np.ndarray, stride: int = 4) -> np.ndarray:
     return cells.mean(axis=(1, 3))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     height=SIDES,
     width=SIDES,
@@ -138,7 +138,7 @@ def test_the_commonest_shape_decides() -> None:
     assert default_size(iter([(500, 500), (505, 500), (500, 505), (900, 300)])) == (224, 224)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(ratio=st.floats(0.25, 4.0))
 def test_the_default_size_has_about_the_default_area_and_fits_the_model(ratio: float) -> None:
     height, width = default_size([(1000, max(1, round(1000 * ratio)))])
