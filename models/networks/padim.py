@@ -120,7 +120,7 @@ class Padim(nn.Module):
     """A fitted PaDiM: layers of the trunk to anomaly map [N, h, w] and anomaly score [N].
 
     Buffers: `mean` [P, d] and `whitening` [P, d, d] over the P = h * w grid positions, with
-    distance(x) = || whitening (x - mean) ||, whitening = L^-1 for covariance = L L^T
+    distance(x) = || (x - mean) whitening ||, whitening = L^-T for covariance = L L^T
     (the Mahalanobis distance of the paper's equation 2).
     """
 
@@ -132,8 +132,7 @@ class Padim(nn.Module):
         self.embedding = embedding
         self.smooth = Smoothing(smoothing / embedding.stride)
         self.register_buffer("mean", mean)
-        # Stored transposed, as the right-hand side of the product over all positions at once.
-        self.register_buffer("whitening", whitening.transpose(1, 2).contiguous())
+        self.register_buffer("whitening", whitening)
 
     def distances(self, layers: Sequence[Tensor]) -> Tensor:
         """Mahalanobis distances on the grid, [N, h, w], not smoothed."""
@@ -152,8 +151,8 @@ class Padim(nn.Module):
 class PadimFit:
     """Fits PaDiM in one streaming pass: memory does not grow with the number of photos.
 
-    Sums of residuals from the first batch's mean are kept in float64, so that the small variances that
-    matter most survive the subtraction.
+    Sums are of residuals from the first batch's mean, so that small variances beside a large mean survive the
+    subtraction. The matrix of sums becomes the whitening matrix in place: at its peak the fit holds it once.
     """
 
     def __init__(self, config: PadimConfig) -> None:
@@ -173,31 +172,31 @@ class PadimFit:
             positions, _, dims = x.shape
             self._origin = x.mean(dim=1, keepdim=True)
             self._sum = torch.zeros(positions, dims, dtype=torch.float64, device=x.device)
-            self._outer = torch.zeros(positions, dims, dims, dtype=torch.float64, device=x.device)
+            self._outer = torch.zeros(positions, dims, dims, device=x.device)
         x = x - self._origin
         self.count += x.shape[1]
         self._sum += x.sum(dim=1)
-        self._outer += torch.matmul(x.transpose(1, 2), x)
+        self._outer.baddbmm_(x.transpose(1, 2), x)
 
     @torch.no_grad()
     def finish(self) -> Padim:
-        """Return the fitted model.
+        """Return the fitted model; the sums are used up.
 
         Raises:
-            ValueError: with fewer than two photos.
+            ValueError: with fewer than two photos, or when called again.
         """
         if self._origin is None or self.count < 2:
             raise ValueError(f"PaDiM needs at least 2 photos, not {self.count}")
         offset = self._sum / self.count
         mean = (self._origin[:, 0].double() + offset).float()
-        whitening = torch.empty_like(self._outer, dtype=torch.float32)
+        whitening, self._outer = self._outer, torch.empty(0)
         ridge = self.config.regularisation * torch.eye(offset.shape[1], device=offset.device)
         identity = torch.eye(offset.shape[1], dtype=torch.float64, device=offset.device)
         for rows in torch.split(torch.arange(offset.shape[0]), 64):
             outer = offset[rows, :, None] * offset[rows, None, :]
-            covariance = (self._outer[rows] - self.count * outer) / (self.count - 1) + ridge
-            factor = torch.linalg.cholesky(covariance)
-            whitening[rows] = torch.linalg.solve_triangular(
-                factor, identity.expand_as(factor), upper=False
-            ).float()
+            covariance = (whitening[rows].double() - self.count * outer) / (self.count - 1) + ridge
+            upper = torch.linalg.cholesky(covariance).transpose(1, 2)
+            inverse = torch.linalg.solve_triangular(upper, identity.expand_as(upper), upper=True)
+            whitening[rows] = inverse.float()
+        self._origin, self.count = None, 0
         return Padim(self.embedding, mean, whitening, self.config.smoothing).eval()
