@@ -48,4 +48,4 @@ lock: setup  ## Write requirements.lock anew from pyproject.toml
 		--generate-hashes --no-emit-index-url --quiet --output-file requirements.lock
 
 clean:  ## Remove what was made, bundles aside
-	rm -rf .venv demo .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	rm -rf .venv demo .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis

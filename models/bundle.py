@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import logging
 import os
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -11,6 +12,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from models.errors import BundleError
 from models.manifest import SCHEMA_VERSION, Manifest
+
+log = logging.getLogger(__name__)
 
 MANIFEST = "manifest.json"
 SPLITS = "splits.json"
@@ -167,16 +170,23 @@ def find_bundles(root: Path) -> dict[str, Path]:
     """Find the newest complete bundle of each part: `{part: path}`.
 
     `root` may hold parts (`root/<part>/<version>`), be one part's folder, or be one bundle.
-    Versions are compared by name; `glint train` names them by time.
+    Versions are compared by name; `glint train` names them by time. One that cannot be read is passed
+    over where a newer one lies beside it.
 
     Raises:
-        BundleError: when there is none.
+        BundleError: when there is none, or the newest in a folder cannot be read.
     """
     manifests = [root / MANIFEST] if (root / MANIFEST).is_file() else []
     manifests += sorted(root.glob(f"*/{MANIFEST}")) + sorted(root.glob(f"*/*/{MANIFEST}"))
+    paths = [manifest.parent for manifest in manifests if not _hidden(manifest, root)]
     newest: dict[str, Path] = {}
-    for path in sorted((m.parent for m in manifests if not _hidden(m, root)), key=lambda p: p.name):
-        newest[Bundle.open(path, verify=False).manifest.part] = path
+    for path in sorted(paths, key=lambda path: path.name, reverse=True):
+        try:
+            newest.setdefault(Bundle.open(path, verify=False).manifest.part, path)
+        except BundleError as error:
+            if not any(newer.parent == path.parent for newer in newest.values()):
+                raise
+            log.warning("An older bundle is passed over: %s", error)
     if not newest:
         raise BundleError(
             f"{root} holds no complete bundle.", "Train one: `glint train PHOTOS --part NAME --bundles DIR`."

@@ -1,11 +1,12 @@
 """The `glint` command: gathers the commands of service and training without importing either by name."""
 
 from importlib.metadata import entry_points
+from typing import NoReturn
 
 import typer
 from rich.console import Console
 
-from models.errors import GlintError
+from models.errors import GlintError, UsageError
 
 
 def main() -> None:
@@ -23,7 +24,21 @@ def main() -> None:
     try:
         app()
     except GlintError as error:
-        console = Console(stderr=True, highlight=False)
-        console.print(f"glint: {error.problem}", style="bold red", markup=False, soft_wrap=True)
-        console.print(error.remedy, markup=False, soft_wrap=True)
-        raise SystemExit(1) from None
+        _end(error)
+    except OSError as error:
+        # Without a file name it is no file that the user named: then the traceback says more.
+        if error.filename is None:
+            raise
+        _end(
+            UsageError(
+                f"{error.filename}: {error.strerror}.",
+                "Check the path, its permissions and the space on the disk.",
+            )
+        )
+
+
+def _end(error: GlintError) -> NoReturn:
+    console = Console(stderr=True, highlight=False)
+    console.print(f"glint: {error.problem}", style="bold red", markup=False, soft_wrap=True)
+    console.print(error.remedy, markup=False, soft_wrap=True)
+    raise SystemExit(1) from None

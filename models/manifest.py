@@ -95,7 +95,7 @@ class DatasetFingerprint(_Record):
 
 
 class Variant(_Record):
-    """One graph that can be served: its file, and how far it is from the reference."""
+    """One graph that can be served: its file and the precision of its numbers."""
 
     file: str
     precision: Literal["fp32", "fp16", "int8"]

@@ -137,8 +137,12 @@ def _driver_installed() -> bool:
 
 def _create(model: Path, plan: SessionPlan) -> Any:
     try:
+        # Its own fallback would print to stdout, hide the cause, and swap the device between two photos.
         return ort.InferenceSession(
-            str(model), sess_options=plan.options(), providers=[(name, dict(o)) for name, o in plan.providers]
+            str(model),
+            sess_options=plan.options(),
+            providers=[(name, dict(o)) for name, o in plan.providers],
+            enable_fallback=0,
         )
     except Exception as error:
         # ONNX Runtime raises its own exceptions, which share no base class but Exception.

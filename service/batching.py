@@ -5,7 +5,8 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, InvalidStateError
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -61,8 +62,14 @@ class _Item:
         self.fail(DeadlineError())
         return False
 
+    # The worker, `close` and a caller who cancels may come at the same moment: the first one counts.
+
+    def answer(self, ran: Ran) -> None:
+        with suppress(InvalidStateError):
+            self.future.set_result(ran)
+
     def fail(self, error: ServiceError) -> None:
-        if self.future.running() or self.future.set_running_or_notify_cancel():
+        with suppress(InvalidStateError):
             self.future.set_exception(error)
 
 
@@ -156,8 +163,7 @@ class Batcher:
             left = [*self._waiting, *self._running]
             self._waiting.clear()
             for item in left:
-                if not item.future.done():
-                    item.fail(ShuttingDownError())
+                item.fail(ShuttingDownError())
 
     def _work(self) -> None:
         try:
@@ -196,8 +202,7 @@ class Batcher:
             return
         took = 1e3 * (time.monotonic() - started)
         for item, output in zip(batch, outputs, strict=True):
-            if not item.future.done():  # `close` may have run out of patience
-                item.future.set_result(Ran(output, 1e3 * (started - item.submitted), took, len(batch)))
+            item.answer(Ran(output, 1e3 * (started - item.submitted), took, len(batch)))
 
     def _run_padded(self, batch: list[_Item]) -> list[Outputs]:
         size = next(bucket for bucket in self._buckets if bucket >= len(batch))
@@ -233,6 +238,5 @@ class Batcher:
             left = [*self._running, *self._waiting]
             self._waiting.clear()
             for item in left:
-                if not item.future.done():
-                    item.fail(WorkerDiedError())
+                item.fail(WorkerDiedError())
         self._on_death(error)

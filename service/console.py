@@ -1,6 +1,7 @@
 """What `glint inspect` and `glint verify` do with photos and bundles on disk, without a server."""
 
 import json
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -76,11 +77,12 @@ def load_one(path: Path, device: Device) -> Inspector:
 
 
 def expand(photos: Sequence[Path]) -> list[Path]:
-    """Replace folders by the photos in them, sorted, subfolders and all."""
+    """Replace folders by the photos in them, sorted, subfolders and all; one without photos stays, to be named."""
     files: list[Path] = []
     for path in photos:
         if path.is_dir():
-            files += sorted(p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
+            found = sorted(p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
+            files += found or [path]
         else:
             files.append(path)
     return files
@@ -121,7 +123,7 @@ def show_table(answers: Iterator[FileAnswer], console: Console) -> int:
         style = {CLEAN: "green", INVALID: "bold red"}.get(answer.verdict, "yellow")
         score, note = "", str(answer.error) if answer.error else ""
         if answer.inspection:
-            score = "" if answer.inspection.score is None else f"{answer.inspection.score:.3f}"
+            score = "" if answer.inspection.score is None else show_score(answer.inspection.score)
             note = "; ".join(answer.inspection.review_reasons)
             note = f"review: {note}" if note else ""
         table.add_row(_plain(str(answer.file)), f"[{style}]{_plain(answer.verdict)}[/]", score, _plain(note))
@@ -151,12 +153,23 @@ def verify(path: Path, device: Device, console: Console) -> bool:
 
 
 def _read(file: Path) -> bytes:
+    if file.is_dir():
+        raise PhotoError(
+            "unreadable",
+            f"{file} is a folder without photos.",
+            f"Name photos, or a folder with files that end in {', '.join(SUFFIXES)}.",
+        )
     try:
         return file.read_bytes()
     except OSError as error:
         raise PhotoError(
             "unreadable", f"{file} cannot be read: {error.strerror}.", "Check the path and its permissions."
         ) from error
+
+
+def show_score(score: float) -> str:
+    """Three digits, cut off: rounded, 0.4999 of a clean part would read as the 0.500 of a defect."""
+    return f"{math.floor(score * 1000) / 1000:.3f}"
 
 
 def _plain(text: str) -> str:

@@ -1,4 +1,4 @@
-"""The commands that need photos and torch: `glint train`, `glint evaluate`, `glint render`."""
+"""The commands that need photos and torch: `glint train`, `evaluate`, `render`, `pretrain`."""
 
 import json
 import logging
@@ -34,7 +34,7 @@ def train(
     trunk: Annotated[
         str,
         typer.Option(
-            help="Pretrained ResNet50: auto, imagenet, none (random), or a .safetensors or .pth file."
+            help="Pretrained ResNet50: auto, imagenet, glint, none (random), or a .safetensors or .pth file."
         ),
     ] = "auto",
     finetune: Annotated[
@@ -152,7 +152,46 @@ def render(
     """
     from training.rendering.demo import render_parts
 
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise UsageError(
+            f"{out} exists already and is not an empty folder.", "Name a new folder, or empty it first."
+        )
     render_parts(out, good=good, scratched=scratched, seed=seed, progress=not quiet)
+
+
+@app.command()
+def pretrain(
+    out: Annotated[Path, typer.Argument(help="Folder for the trunk, the checkpoint and the log.")],
+    minutes: Annotated[
+        float, typer.Option(min=0.05, help="How long to train, earlier runs included.")
+    ] = 60.0,
+    images: Annotated[
+        int | None, typer.Option(min=1, help="Train on so many pictures instead, however long it takes.")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the pictures and of the first weights.")] = 0,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint in OUT.")] = False,
+    device: Annotated[DeviceName, typer.Option(help="Where to train.")] = "auto",
+    quiet: Quiet = False,
+) -> None:
+    """Pretrain a trunk on rendered pictures, as the one that comes with Glint was; see docs/trunk.md.
+
+    Example: glint pretrain trunk/ --minutes 120, then glint train photos/ --trunk trunk/trunk.safetensors
+    """
+    _need_training_extra()
+    from training.pretrain.config import PretrainConfig
+    from training.pretrain.run import pretrain as run
+
+    _log_to_stderr()
+    config = PretrainConfig(
+        out,
+        minutes=None if images else minutes,
+        images=images,
+        seed=seed,
+        resume=resume,
+        device=device,
+        progress=not quiet,
+    )
+    typer.echo(f"Trunk: {run(config)}")
 
 
 def _print_trained(trained: "Trained") -> None:

@@ -16,7 +16,7 @@ class TrainConfig:
         photos: the folder (or CSV) of photos.
         part: the part's name; becomes a folder name.
         bundles: folder under which `<part>/<version>` is made.
-        trunk: `auto`, `imagenet`, `none` or a file.
+        trunk: `auto`, `imagenet`, `glint`, `none` or a file.
         image_size: model input (height, width), multiples of 16; None for the photos' own shape.
         white_level: the value that means white in 16-bit photos.
         max_false_rejects: largest share of good parts to reject, over both rules.
@@ -41,7 +41,7 @@ class TrainConfig:
         """What the manifest keeps of it: no paths of the machine it ran on."""
         padim, finetune = self.padim, self.finetune
         return {
-            "trunk": "file" if self.trunk not in ("auto", "imagenet", "none") else self.trunk,
+            "trunk": self.trunk if self.trunk in ("auto", "imagenet", "glint", "none") else "file",
             "seed": self.seed,
             "fractions": list(self.fractions),
             "max_false_rejects": self.max_false_rejects,

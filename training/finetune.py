@@ -58,6 +58,7 @@ def finetune(
     config: FinetuneConfig,
     *,
     train_statistics: bool = False,
+    new_layer4: bool = False,
     device: str = "cpu",
     progress: bool = True,
 ) -> list[dict[str, float]]:
@@ -68,6 +69,8 @@ def finetune(
         train, calibration: photos to learn from, and photos to stop on.
         train_statistics: let batch norm follow the data in the layers that are trained (for random
             trunks); otherwise its statistics stay as they are, as suits small batches.
+        new_layer4: layer4 starts from random weights: it learns as fast as the read-out, and its batch norm
+            follows the data.
 
     Returns:
         One record an epoch: epoch, train_loss, calibration_loss, calibration_accuracy (mean over classes).
@@ -77,7 +80,7 @@ def finetune(
     trunk.to(device).to(memory_format=torch.channels_last).requires_grad_(False)
     head.to(device).to(memory_format=torch.channels_last).requires_grad_(False)
     network = nn.Sequential(*trained)
-    groups = _parameter_groups(trunk, head, config)
+    groups = _parameter_groups(trunk, head, config, new_layer4)
     network.requires_grad_(True)
 
     cache = ViewCache(
@@ -95,6 +98,7 @@ def finetune(
     best = _Best(network)
     for epoch in track(range(1, config.epochs + 1), "Fine-tuning", enabled=progress):
         network.train(train_statistics)
+        head.train(train_statistics or (new_layer4 and config.strategy != "head"))
         losses = []
         for photos in _balanced_batches(labels, steps, config.batch, generator):
             views = torch.randint(cache.views, photos.shape, generator=generator)
@@ -178,11 +182,13 @@ def _split_network(trunk: Trunk, head: Head, strategy: Strategy) -> tuple[nn.Mod
     return None, [_LastLayer(trunk), head]
 
 
-def _parameter_groups(trunk: Trunk, head: Head, config: FinetuneConfig) -> list[dict[str, Any]]:
+def _parameter_groups(
+    trunk: Trunk, head: Head, config: FinetuneConfig, new_layer4: bool
+) -> list[dict[str, Any]]:
     # The read-out is new and learns fast; what is pretrained moves a tenth as fast or slower.
     groups: list[tuple[nn.Module, float]] = [(head.fc, 1.0)]
     if config.strategy != "head":
-        groups.append((head.layer4, 0.1))
+        groups.append((head.layer4, 1.0 if new_layer4 else 0.1))
     if config.strategy == "discriminative":
         layers = [trunk.layer3, trunk.layer2, trunk.layer1, trunk.stem]
         groups += [(layer, 0.1 * 0.4**depth) for depth, layer in enumerate(layers, start=1)]

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from models.bundle import GOLDEN, GOLDEN_RESULTS, GoldenResult
-from models.decision import CLEAN
 from training.evaluation import Record
 
 PHOTOS_OF_EACH_KIND = 2
@@ -41,9 +40,17 @@ def write_golden(folder: Path, records: Sequence[Record]) -> list[str]:
 
 
 def _plainest(records: Sequence[Record]) -> list[Record]:
-    """Rightly judged photos far from the limit: rounding on another device cannot turn their verdict."""
-    trusted = [record for record in records if record.inspection.score is not None]
-    by_score = sorted(trusted, key=lambda record: (record.inspection.score, record.sample.name))
-    good = [r for r in by_score if r.sample.label == CLEAN]
-    defective = [r for r in reversed(by_score) if r.sample.label != CLEAN]
+    """Photos far from the limit, since rounding on another device cannot turn their verdict.
+
+    Those that were rightly judged come first; where there are too few, others fill up.
+    """
+
+    def rank(record: Record) -> tuple[bool, float, str]:
+        score = record.inspection.score
+        distance = 0.0 if score is None else abs(score - 0.5)
+        return record.escape or record.false_reject, -distance, record.sample.name
+
+    trusted = sorted((record for record in records if not record.invalid), key=rank)
+    good = [record for record in trusted if not record.defective]
+    defective = [record for record in trusted if record.defective]
     return good[:PHOTOS_OF_EACH_KIND] + defective[:PHOTOS_OF_EACH_KIND]

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import numpy.typing as npt
 
+from models.cores import usable_cores
 from models.photo import read_photo
 from models.preprocessing import Preprocessing
 from training.data.samples import Sample
@@ -25,7 +26,7 @@ def load_images(
         return preprocessing.apply(read_photo(sample.path, white_level=preprocessing.white_level).pixels)
 
     images = np.empty((len(samples), preprocessing.height, preprocessing.width, 3), dtype=np.uint8)
-    with ThreadPoolExecutor() as pool:
+    with ThreadPoolExecutor(usable_cores()) as pool:
         loaded = track(pool.map(load, samples), "Reading photos", total=len(samples), enabled=progress)
         for index, image in enumerate(loaded):
             images[index] = image

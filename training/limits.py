@@ -77,7 +77,7 @@ def _anomaly_limit(scores: Scores, defective: Flags, target: float) -> tuple[flo
     good, bad = scores[~defective], scores[defective]
     limit = _conformal(good, target)
     method = "conformal"
-    if 1.0 / (len(good) + 1) > target:
+    if 1.0 / (len(good) + 1) > target and len(good) > 1:
         logs = np.log(np.maximum(good, 1e-9))
         tail = float(np.exp(logs.mean() + norm.isf(target) * logs.std(ddof=1)))
         above = bad[bad > limit]

@@ -1,6 +1,7 @@
 """Making the bundle directory: whole or not at all."""
 
 import json
+import os
 import platform
 import re
 import shutil
@@ -13,7 +14,7 @@ from types import TracebackType
 from typing import Any
 
 from models.bundle import MANIFEST, SPLITS, Bundle, sha256_of_file, write_manifest
-from models.errors import DatasetError
+from models.errors import DatasetError, UsageError
 from models.manifest import NAME_PATTERN, DatasetFingerprint, Manifest, TrunkProvenance, Variant
 from models.preprocessing import Preprocessing
 from training.config import TrainConfig
@@ -48,6 +49,21 @@ def check_part_name(part: str) -> None:
         raise DatasetError(
             f"{part!r} cannot be a part's name.",
             "Use --part with letters, digits, '.', '_' and '-', beginning with a letter or digit, up to 64.",
+        )
+
+
+def check_destination(bundles: Path, part: str) -> None:
+    """Refuse a place for bundles that cannot be written to, before minutes go into training; make nothing.
+
+    Raises:
+        UsageError: naming the folder.
+    """
+    home = bundles / part
+    nearest = next((path for path in (home, *home.parents) if os.path.exists(path)), Path())
+    if not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK):
+        reason = "cannot be written to" if nearest.is_dir() else "is not a folder"
+        raise UsageError(
+            f"No bundle can be made in {home}: {nearest} {reason}.", "Name another folder with --bundles."
         )
 
 

@@ -12,23 +12,24 @@ from torch import nn
 
 from models.bundle import Bundle
 from models.decision import CLEAN
-from models.errors import DatasetError, DeviceError
+from models.errors import DeviceError
 from models.inspector import Inspector
 from models.networks.padim import Padim, PadimFit
 from models.networks.resnet import Head, Trunk, build_resnet50
 from models.preprocessing import Preprocessing, default_size
 from models.session import open_session
+from training.batch_norm import settle
 from training.config import TrainConfig
 from training.data.layouts import read_dataset
 from training.data.samples import Dataset, Sample, check_trainable
 from training.data.splits import Split, split_dataset
 from training.evaluation import Metrics, Record, inspect_samples, summarise
-from training.export import FEWEST_COMPARED, compare_with_torch, export_graphs
+from training.export import FEWEST_COMPARED, check_exportable, compare_with_torch, export_graphs
 from training.finetune import finetune
 from training.golden import write_golden
 from training.images import load_images
 from training.limits import ChosenLimits, choose_limits, held_out_scores
-from training.packaging import BundleDraft, Findings, check_part_name
+from training.packaging import BundleDraft, Findings, check_destination, check_part_name
 from training.progress import track
 from training.report import write_report
 from training.trunk import TrunkWeights, load_trunk
@@ -65,11 +66,14 @@ def train(config: TrainConfig) -> Trained:
     The bundle appears whole or not at all: it is made under a hidden name and renamed at the end.
 
     Raises:
+        UsageError: when no bundle can be made where it should go, or of the size that is asked for.
+        DeviceError: when `cuda` is asked for and torch has none.
         DatasetError: when the photos cannot be trained on.
-        TrunkError: when the trunk's weights cannot be had.
+        TrunkError: when the trunk's weights cannot be had, or give nothing that can be worked with.
         ExportError: when an exported graph differs from the trained one.
     """
     check_part_name(config.part)
+    check_destination(config.bundles, config.part)
     device = _choose_device(config)
     weights = load_trunk(config.trunk)
     dataset = read_dataset(config.photos, white_level=config.white_level, progress=config.progress)
@@ -77,7 +81,9 @@ def train(config: TrainConfig) -> Trained:
     split = split_dataset(dataset.samples, seed=config.seed, fractions=config.fractions)
     _announce(dataset, split)
     classes = [CLEAN, *sorted({sample.label for sample in split.train} - {CLEAN})]
-    preprocessing = _choose_preprocessing(config, split.train)
+    preprocessing = _choose_preprocessing(config, split.train, dataset.samples)
+    size = (preprocessing.height, preprocessing.width)
+    check_exportable(size, config.padim)
     images = {
         name: load_images(samples, preprocessing, progress=config.progress)
         for name, samples in split.parts().items()
@@ -85,7 +91,6 @@ def train(config: TrainConfig) -> Trained:
     networks = _train_networks(config, weights, classes, split, images, device)
 
     with BundleDraft(config.bundles, config.part) as draft:
-        size = (preprocessing.height, preprocessing.width)
         graphs = export_graphs(draft.folder, networks.trunk, networks.head, networks.padim, size)
         agreement = compare_with_torch(draft.folder, graphs, _photos_to_compare(images))
         opened = open_session(draft.folder / "inspector.onnx", "cpu")
@@ -123,8 +128,10 @@ def _train_networks(
 ) -> _Networks:
     torch.manual_seed(config.seed)
     trunk, head = build_resnet50(len(classes), weights.state)
-    if weights.random:
-        _settle_batch_norm(trunk, head, images["train"])
+    if weights.head_random:
+        # Random layers take their batch-norm statistics from the photos, or activations would grow unchecked.
+        unsettled = nn.ModuleList([trunk, head]) if weights.random else head
+        settle(unsettled, lambda part: head(trunk(part)[2]), torch.from_numpy(images["train"][:64]))
     history: list[dict[str, float]] = []
     if len(classes) > 1:
         history = finetune(
@@ -134,6 +141,7 @@ def _train_networks(
             _labelled(images["calibration"], split.calibration, classes),
             config.finetune,
             train_statistics=weights.random,
+            new_layer4=weights.head_random,
             device=device,
             progress=config.progress,
         )
@@ -152,23 +160,6 @@ def _fit_padim(trunk: Trunk, good: npt.NDArray[np.uint8], config: TrainConfig, d
     return fit.finish()
 
 
-@torch.no_grad()
-def _settle_batch_norm(trunk: Trunk, head: Head, images: npt.NDArray[np.uint8]) -> None:
-    """Give a random network the photos' batch-norm statistics, or its activations would grow unchecked."""
-    modules = [*trunk.modules(), *head.modules()]
-    for module in modules:
-        if isinstance(module, nn.BatchNorm2d):
-            module.reset_running_stats()
-            module.momentum = None
-            module.train()
-    for batch in torch.split(torch.from_numpy(images[:64]), 16):
-        head(trunk(batch)[2])
-    for module in modules:
-        if isinstance(module, nn.BatchNorm2d):
-            module.momentum = 0.1
-            module.eval()
-
-
 def _labelled(
     images: npt.NDArray[np.uint8], samples: Sequence[Sample], classes: Sequence[str]
 ) -> LabelledImages:
@@ -178,8 +169,11 @@ def _labelled(
     return LabelledImages(images[known], labels)
 
 
-def _choose_preprocessing(config: TrainConfig, samples: Sequence[Sample]) -> Preprocessing:
-    height, width = config.image_size or default_size((s.height, s.width) for s in samples)
+def _choose_preprocessing(
+    config: TrainConfig, training: Sequence[Sample], samples: Sequence[Sample]
+) -> Preprocessing:
+    """The shape comes from the training photos alone; what is letterboxed is said of all."""
+    height, width = config.image_size or default_size((s.height, s.width) for s in training)
     preprocessing = Preprocessing(height=height, width=width, white_level=config.white_level)
     letterboxed = sum(preprocessing.place(s.height, s.width).letterboxed for s in samples)
     log.info("Model input: %d x %d (height x width).", height, width)
@@ -239,5 +233,3 @@ def _announce(dataset: Dataset, split: Split) -> None:
         log.warning("%s", hint)
     for skipped in dataset.skipped:
         log.warning("Left out: %s: %s", skipped.name, skipped.reason)
-    if not any(sample.label == CLEAN for sample in split.calibration):
-        raise DatasetError("No good photo is left for calibration.", "Add good photos, or change the split.")

@@ -1,4 +1,4 @@
-"""Where the trunk's weights come from: ImageNet, a local file, or random."""
+"""Where the trunk's weights come from: ImageNet, the project's own, a local file, or random."""
 
 import hashlib
 import logging
@@ -23,28 +23,42 @@ from models.manifest import TrunkProvenance
 
 log = logging.getLogger(__name__)
 
-CONNECT_SECONDS = 5.0
+CONNECT_SECONDS = 3.0
 # The weights whose features PaDiM was published with; the newer recipe scores better on ImageNet only.
 IMAGENET = ResNet50_Weights.IMAGENET1K_V1
 IMAGENET_LICENCE = (
     "torchvision (BSD-3-Clause); trained on ImageNet photos, whose terms some read as non-commercial"
 )
+# Trained on rendered pictures by `glint pretrain`; the card beside it says how, and how good it is.
+SHIPPED = Path(__file__).parent / "trunks" / "glint_rendered.safetensors"
+SHIPPED_LICENCE = "the project's own; trained on rendered pictures alone"
 
 
 @dataclass(frozen=True)
 class TrunkWeights:
-    """Weights with torchvision's names, float32, without `fc.*`; None means random initialisation."""
+    """Weights with torchvision's names, float32, without `fc.*`; None means random initialisation.
+
+    A file may end at layer3, as the shipped one does: `layer4.*` then starts from random weights.
+    """
 
     state: dict[str, Tensor] | None
     provenance: TrunkProvenance
 
     @property
     def random(self) -> bool:
+        """Nothing of the network is pretrained."""
         return self.state is None
+
+    @property
+    def head_random(self) -> bool:
+        """layer4 is not pretrained, whatever came before it is."""
+        return self.state is None or "layer4.0.conv1.weight" not in self.state
 
 
 def load_trunk(choice: str) -> TrunkWeights:
-    """Get trunk weights for `--trunk auto|imagenet|PATH|none`.
+    """Get trunk weights for `--trunk auto|imagenet|glint|PATH|none`.
+
+    `auto` takes ImageNet's if they are on this machine or can be downloaded, else those that Glint ships.
 
     Raises:
         TrunkError: when they cannot be had or do not fit a ResNet50.
@@ -55,15 +69,41 @@ def load_trunk(choice: str) -> TrunkWeights:
         )
         licence = "none needed: random weights"
         return TrunkWeights(None, TrunkProvenance(name="random", sha256="", licence=licence))
-    if choice in ("auto", "imagenet"):
-        return _from_file(_imagenet_file(), f"torchvision {IMAGENET}", IMAGENET_LICENCE)
+    if choice == "auto":
+        return _imagenet_or_shipped()
+    if choice == "imagenet":
+        return _imagenet()
+    if choice == "glint":
+        return _shipped()
     path = Path(choice)
     return _from_file(path, path.name, "as stated by whoever supplied the file; not checked")
 
 
+def _imagenet_or_shipped() -> TrunkWeights:
+    try:
+        return _imagenet()
+    except TrunkError:
+        if not SHIPPED.is_file():
+            raise
+    log.info("ImageNet's weights are not at hand; using the trunk that comes with Glint (--trunk glint).")
+    return _shipped()
+
+
+def _imagenet() -> TrunkWeights:
+    return _from_file(_imagenet_file(), f"torchvision {IMAGENET}", IMAGENET_LICENCE)
+
+
+def _shipped() -> TrunkWeights:
+    return _from_file(SHIPPED, SHIPPED.stem, SHIPPED_LICENCE)
+
+
 def _from_file(path: Path, name: str, licence: str) -> TrunkWeights:
     state = _read_state(path)
-    state = {key: value.float() for key, value in state.items() if not key.startswith("fc.")}
+    state = {
+        key: value.float() if value.is_floating_point() else value
+        for key, value in state.items()
+        if not key.startswith("fc.")
+    }
     _check_names(path, state)
     return TrunkWeights(state, TrunkProvenance(name=name, sha256=sha256_of_file(path), licence=licence))
 
@@ -72,7 +112,7 @@ def _read_state(path: Path) -> dict[str, Tensor]:
     remedy = "Give a .safetensors or .pth file with torchvision's ResNet50 state dict."
     if not path.is_file():
         raise TrunkError(
-            f"There is no trunk file {path}.", "Use --trunk auto|imagenet|none or the path of a file."
+            f"There is no trunk file {path}.", "Use --trunk auto|imagenet|glint|none or the path of a file."
         )
     try:
         if path.suffix == ".safetensors":
@@ -96,6 +136,8 @@ def _check_names(path: Path, state: dict[str, Tensor]) -> None:
     expected = {key: tuple(v.shape) for key, v in resnet50(weights=None).state_dict().items()}
     expected = {key: shape for key, shape in expected.items() if not key.startswith("fc.")}
     found = {key: tuple(value.shape) for key, value in state.items()}
+    if not any(key.startswith("layer4.") for key in found):
+        expected = {key: shape for key, shape in expected.items() if not key.startswith("layer4.")}
     missing = sorted(expected.keys() - found.keys())
     unknown = sorted(found.keys() - expected.keys())
     reshaped = sorted(k for k in expected.keys() & found.keys() if expected[k] != found[k])
@@ -171,5 +213,5 @@ def _offline(url: str, reason: str) -> TrunkError:
     return TrunkError(
         f"torchvision's ImageNet weights are not on this machine and could not be downloaded: {reason}.",
         f"Fetch {url} on a machine that is online and pass it with --trunk FILE, "
-        "or use --trunk none to try things out without pretrained weights.",
+        "or use --trunk glint, which comes with Glint.",
     )

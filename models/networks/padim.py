@@ -15,6 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from models.errors import TrunkError
 from models.networks.resnet import LAYER_CHANNELS, LAYER_STRIDES
 
 Projection = Literal["orthogonal", "subset"]
@@ -184,6 +185,7 @@ class PadimFit:
 
         Raises:
             ValueError: with fewer than two photos, or when called again.
+            TrunkError: when the trunk's features are not finite, or too large for float32.
         """
         if self._origin is None or self.count < 2:
             raise ValueError(f"PaDiM needs at least 2 photos, not {self.count}")
@@ -195,8 +197,19 @@ class PadimFit:
         for rows in torch.split(torch.arange(offset.shape[0]), 64):
             outer = offset[rows, :, None] * offset[rows, None, :]
             covariance = (whitening[rows].double() - self.count * outer) / (self.count - 1) + ridge
-            upper = torch.linalg.cholesky(covariance).transpose(1, 2)
+            upper = _cholesky(covariance).transpose(1, 2)
             inverse = torch.linalg.solve_triangular(upper, identity.expand_as(upper), upper=True)
             whitening[rows] = inverse.float()
         self._origin, self.count = None, 0
         return Padim(self.embedding, mean, whitening, self.config.smoothing).eval()
+
+
+def _cholesky(covariance: Tensor) -> Tensor:
+    lower: Tensor
+    lower, failed = torch.linalg.cholesky_ex(covariance)
+    if bool(failed.any()) or not bool(torch.isfinite(lower).all()):
+        raise TrunkError(
+            "PaDiM cannot be fitted: the trunk's features are not finite, or far too large.",
+            "Check the trunk's weights, or use another trunk (--trunk).",
+        )
+    return lower

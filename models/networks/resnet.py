@@ -73,12 +73,13 @@ class Head(nn.Module):
 
 
 def build_resnet50(n_classes: int, state: dict[str, Tensor] | None = None) -> tuple[Trunk, Head]:
-    """Make trunk and head; `state` holds torchvision's keys, without `fc.*`. Random weights if None."""
+    """Make trunk and head; `state` holds torchvision's keys, without `fc.*`. Random weights if None.
+
+    A state without any `layer4.*` leaves layer4 random.
+    """
     network = resnet50(weights=None)
     if state is not None:
-        network.load_state_dict({**_fresh_fc(network), **state}, strict=True)
+        given = {name.split(".")[0] for name in state}
+        fresh = {n: v for n, v in network.state_dict().items() if n.split(".")[0] in {"fc", "layer4"} - given}
+        network.load_state_dict({**fresh, **state}, strict=True)
     return Trunk(network).eval(), Head(network, n_classes).eval()
-
-
-def _fresh_fc(network: nn.Module) -> dict[str, Tensor]:
-    return {name: value for name, value in network.state_dict().items() if name.startswith("fc.")}

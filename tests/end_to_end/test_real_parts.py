@@ -52,7 +52,8 @@ def test_tiles_split_by_group_with_figures_over_pixels(tmp_path: Path) -> None:
         sides.setdefault(record["group"], set()).add(record["split"])
     assert all(len(side) == 1 for side in sides.values()), "a group is on two sides of the split"
     figures = evaluate(photos, bundle)
-    assert figures["image_auroc"]["combined"] >= 0.9
+    assert figures["image_auroc"]["anomaly"] >= 0.85
+    assert figures["image_auroc"]["classifier"] >= 0.85
     assert figures["pixel_auroc"] >= 0.75
     assert figures["aupro"] >= 0.5
     report = (bundle / "report.html").read_text()

@@ -178,6 +178,16 @@ def test_the_newest_version_of_each_part_is_found(tmp_path: Path) -> None:
     assert find_bundles(tmp_path) == {"bracket": tmp_path / "bracket" / "20260102-000000", "lid": lid}
 
 
+def test_an_old_bundle_that_cannot_be_read_is_passed_over_and_a_new_one_is_not(tmp_path: Path) -> None:
+    newest = make_tiny_bundle(tmp_path, version="20260102-000000", size=(32, 32))
+    old = make_tiny_bundle(tmp_path, version="20260101-000000", size=(32, 32))
+    rewrite(old, lambda raw: raw.update(schema_version=0))
+    assert find_bundles(tmp_path) == {"bracket": newest}
+    rewrite(newest, lambda raw: raw.update(schema_version=0))
+    with pytest.raises(BundleError, match="20260102-000000"):
+        find_bundles(tmp_path)
+
+
 def test_bundles_that_are_being_written_are_not_found(copy: Path) -> None:
     newer = copy.parent / "29990101-000000"
     shutil.copytree(copy, newer)

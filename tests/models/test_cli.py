@@ -20,6 +20,10 @@ def spoil(kind: str) -> None:
     """Fail on purpose."""
     if kind == "bundle":
         raise BundleError("bundles/[red]lid[/red] has no manifest.json.", "Train it again.")
+    if kind == "file":
+        Path("nowhere/at/all.jpg").write_bytes(b"")
+    if kind == "pipe":
+        raise OSError(5, "no file is to blame")
     raise ZeroDivisionError(kind)
 
 
@@ -53,6 +57,17 @@ def test_a_fault_ends_as_problem_and_remedy_on_stderr_with_exit_code_1(glint) ->
     code, out, err = glint("spoil", "bundle")
     assert (code, out) == (1, "")
     assert err.splitlines() == ["glint: bundles/[red]lid[/red] has no manifest.json.", "Train it again."]
+
+
+def test_a_file_that_cannot_be_written_ends_as_a_line_that_names_it(glint) -> None:
+    code, out, err = glint("spoil", "file")
+    assert (code, out) == (1, "")
+    assert err.splitlines()[0] == "glint: nowhere/at/all.jpg: No such file or directory."
+
+
+def test_a_fault_of_the_system_without_a_file_keeps_its_traceback(glint) -> None:
+    with pytest.raises(OSError, match="no file is to blame"):
+        glint("spoil", "pipe")
 
 
 def test_a_wrong_option_is_a_usage_error_with_exit_code_2(glint) -> None:

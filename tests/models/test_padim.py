@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from scipy.spatial.distance import mahalanobis
 
+from models.errors import TrunkError
 from models.networks.padim import Embedding, Padim, PadimConfig, PadimFit, Smoothing, projection_matrix
 from models.networks.resnet import LAYER_CHANNELS
 
@@ -119,6 +120,14 @@ def test_memory_of_the_fit_does_not_grow_with_the_photos() -> None:
 def test_fewer_than_two_photos_are_refused() -> None:
     with pytest.raises(ValueError, match="at least 2"):
         fit(SMALL, random_layers(1))
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), 1e12])
+def test_features_that_nothing_can_be_fitted_to_are_refused(value: float) -> None:
+    layers = random_layers(8)
+    layers[2][0, 0, 0, 0] = value
+    with pytest.raises(TrunkError, match="features"):
+        fit(SMALL, layers)
 
 
 def test_smoothing_keeps_flat_maps_and_spreads_a_peak() -> None:

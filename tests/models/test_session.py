@@ -8,7 +8,7 @@ import onnxruntime as ort
 import pytest
 
 from models.errors import BundleError, DeviceError
-from models.session import CPU, CUDA, open_session, plan_session, prove_provider
+from models.session import CPU, CUDA, Device, open_session, plan_session, prove_provider
 
 EMPTY_PHOTO = np.zeros((1, 64, 64, 3), np.uint8)
 
@@ -89,6 +89,12 @@ def test_a_session_that_fell_back_silently_is_refused(graph: Path) -> None:
     assert CUDA in ort.get_available_providers()
     with pytest.raises(DeviceError, match=f"runs on {CPU}"):
         prove_provider(silent, CUDA)
+
+
+@pytest.mark.parametrize("device", ["auto", "cpu"])
+def test_onnx_runtime_may_not_swap_the_device_by_itself(graph: Path, device: Device) -> None:
+    """Its Python layer would, when a run fails, and the answers would go on naming the first device."""
+    assert open_session(graph, device).session._enable_fallback is False
 
 
 def test_a_session_on_cuda_passes() -> None:

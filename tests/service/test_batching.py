@@ -268,6 +268,25 @@ def test_closing_does_not_wait_for_ever_for_a_stuck_model(workers: Workers, runn
     assert workers.deaths == []
 
 
+def test_a_stuck_model_that_fails_after_closing_does_not_kill_the_worker(
+    workers: Workers, runner: GatedRunner
+) -> None:
+    class FailsLate:
+        def run(self, batch: Pixels) -> list[Outputs]:
+            runner.run(batch)
+            raise RuntimeError("the driver came back, but not with an answer")
+
+    batcher = workers.start()
+    future = batcher.submit(FailsLate(), photo(1), soon())
+    assert runner.entered.acquire(timeout=SECONDS)
+    batcher.close(0.02)
+    with pytest.raises(ShuttingDownError):
+        future.result(0)
+    runner.gate.set()
+    batcher.close(SECONDS)
+    assert workers.deaths == []
+
+
 def test_a_gpu_runs_fixed_batch_sizes_and_a_cpu_one_photo_at_a_time() -> None:
     assert buckets_for(CUDA) == (1, 2, 4, 8, 16, 32)
     assert buckets_for(CPU) == (1,)

@@ -13,6 +13,7 @@ from typer.testing import CliRunner, Result
 from models.errors import BundleError
 from models.photo import decode_photo
 from service.cli import app
+from service.console import show_score
 from tests.service.forging import forge
 from tests.service.live import GLINT
 from tests.tiny_bundle import (
@@ -96,6 +97,21 @@ def test_a_photo_that_cannot_be_read_is_named_and_does_not_stop_the_rest(
     table = glint("inspect", photos, "--bundle", tiny_bundle)
     assert table.exit_code == 1
     assert "invalid" in table.stdout
+
+
+def test_a_folder_without_photos_is_named(photos: Path, tiny_bundle: Path, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    result = glint("inspect", photos / "a.jpg", tmp_path / "empty", "--bundle", tiny_bundle, "--json")
+    assert result.exit_code == 1
+    photo, empty = lines(result)
+    assert photo["verdict"] == "clean"
+    assert (empty["verdict"], empty["code"]) == ("invalid", "unreadable")
+    assert "without photos" in empty["detail"]
+
+
+@pytest.mark.parametrize(("score", "shown"), [(0.49999, "0.499"), (0.5, "0.500"), (1.0, "1.000")])
+def test_a_score_below_the_limit_is_never_shown_as_the_limit(score: float, shown: str) -> None:
+    assert show_score(score) == shown
 
 
 def test_overlays_are_written_beside_each_other_even_for_equal_names(

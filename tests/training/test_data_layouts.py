@@ -150,8 +150,10 @@ def test_folders_without_a_clean_class_can_be_read_but_have_no_clean_photos(tmp_
 def test_folders_that_cannot_be_a_class_are_left_out_as_a_whole(tmp_path: Path, folder: str) -> None:
     write_photo(tmp_path / "good" / "0.png", 0)
     write_photo(tmp_path / folder / "0.png", 1)
+    write_mask(tmp_path / "masks" / folder / "0.png")
     dataset = read_dataset(tmp_path, progress=False)
     assert dataset.classes == ["clean"]
+    assert list(reasons(dataset)) == [f"{folder}/"]
     assert "whole folder is left out" in reasons(dataset)[f"{folder}/"]
 
 

@@ -1,16 +1,18 @@
 """What is exported gives what torch gives, or is refused."""
 
 import copy
+import warnings
+from pathlib import Path
 
 import numpy as np
 import onnx
 import pytest
 import torch
 
-from models.errors import ExportError
+from models.errors import ExportError, UsageError
 from models.networks.padim import PadimConfig, PadimFit
 from models.networks.resnet import build_resnet50
-from training.export import compare_with_torch, export_graphs
+from training.export import check_exportable, compare_with_torch, export_graphs
 
 pytestmark = pytest.mark.slow
 SIZE = (64, 96)
@@ -54,8 +56,50 @@ def test_files_agree_with_torch(exported) -> None:
 
 def test_a_graph_that_differs_fails_the_export(exported) -> None:
     folder, graphs, images = exported
-    altered = copy.deepcopy(graphs)
+    altered = copy.deepcopy(graphs["padim"])
     with torch.inference_mode():
-        altered["padim"].padim.mean.add_(0.05)
+        altered.padim.mean.add_(0.05)
     with pytest.raises(ExportError, match="padim_map"):
-        compare_with_torch(folder, altered, images)
+        compare_with_torch(folder, {"padim": altered}, images)
+
+
+class Given(torch.nn.Module):
+    """Stands in for a graph: the same map for every photo."""
+
+    def __init__(self, anomaly_map: torch.Tensor) -> None:
+        super().__init__()
+        self.map = torch.nn.Parameter(anomaly_map, requires_grad=False)
+
+    def forward(self, image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        maps = self.map + 0.0 * image.float().mean(dim=(1, 2, 3))[:, None, None]
+        return maps, maps.amax(dim=(1, 2))
+
+
+def write(graph: torch.nn.Module, path: Path) -> None:
+    example = torch.zeros((1, 4, 4, 3), dtype=torch.uint8)
+    names = ["anomaly_map", "anomaly_score"]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.onnx.export(graph, (example,), path, input_names=["image"], output_names=names, verbose=False)
+
+
+@pytest.mark.parametrize(("background", "refused"), [(1e-6, False), (0.1, True)])
+def test_rounding_on_a_plain_background_is_no_difference(
+    tmp_path: Path, background: float, refused: bool
+) -> None:
+    """Where all photos are alike, distances are rounding errors; those of torch and of ONNX differ."""
+    there, here = torch.tensor([[20.0, 0.0]]), torch.tensor([[20.0, background]])
+    write(Given(there), tmp_path / "padim.onnx")
+    images = np.zeros((3, 4, 4, 3), np.uint8)
+    if refused:
+        with pytest.raises(ExportError, match="padim_map"):
+            compare_with_torch(tmp_path, {"padim": Given(here)}, images)
+    else:
+        assert compare_with_torch(tmp_path, {"padim": Given(here)}, images)["padim_map"] < 1e-6
+
+
+def test_a_padim_that_no_file_can_hold_is_refused_at_once() -> None:
+    check_exportable((512, 512), PadimConfig(dims=300, stride=8))
+    with pytest.raises(UsageError, match=r"6\.2 GiB") as caught:
+        check_exportable((512, 512), PadimConfig(dims=320, stride=4))
+    assert "--grid-stride" in caught.value.remedy

@@ -63,6 +63,20 @@ def test_batch_norm_statistics_stay_unless_asked_for() -> None:
     assert all(torch.equal(before[1][key], head.state_dict()[key]) for key in statistics)
 
 
+def test_a_new_layer4_learns_as_fast_as_the_read_out_and_follows_the_data() -> None:
+    torch.manual_seed(0)
+    trunk, head = build_resnet50(2)
+    before = copy.deepcopy(head.state_dict())
+    config = FinetuneConfig("layer4", epochs=1, views=1, batch=6, epoch_samples=12)
+    finetune(trunk, head, parts(12, 0), parts(9, 1), config, new_layer4=True, progress=False)
+    after = head.state_dict()
+    statistics = [key for key in before if key.endswith("running_mean")]
+    assert not any(torch.equal(before[key], after[key]) for key in statistics)
+    old = tune("layer4", epochs=1)[1].state_dict()
+    key = "layer4.0.conv2.weight"
+    assert (after[key] - before[key]).norm() > 2 * (old[key] - before[key]).norm()
+
+
 def test_both_modules_end_in_evaluation_mode_without_gradients() -> None:
     trunk, head, _, _ = tune("layer4")
     assert not trunk.training

@@ -45,6 +45,13 @@ def test_too_few_photos_are_said_so_and_the_limit_lies_above_all_of_them() -> No
     assert "hold out 99" in origin.note
 
 
+def test_one_good_photo_gives_a_limit_just_above_it_and_says_how_little_that_is() -> None:
+    chosen = choose([5.0])
+    assert chosen.limits.anomaly == pytest.approx(5.0)
+    assert chosen.limits.anomaly > 5.0
+    assert "1 held-out good photos support 50.0%" in chosen.origins.anomaly.note
+
+
 def test_enough_photos_need_no_note() -> None:
     chosen = choose(np.linspace(1, 2, 400).tolist(), target=0.01)
     assert chosen.origins.anomaly.note == ""

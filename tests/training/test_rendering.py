@@ -6,7 +6,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
+from models.errors import UsageError
+from training.cli import app
 from training.data.layouts import read_dataset
 from training.rendering.defects import add_dent, add_scratch, add_stain
 from training.rendering.demo import render_parts, render_photo
@@ -121,3 +124,10 @@ def test_lighting_is_a_factor_near_one() -> None:
     lens = vignette(SIZE, 0.2)
     assert lens.max() == pytest.approx(1.0, abs=1e-3)
     assert lens[0, 0] == pytest.approx(0.8)
+
+
+def test_rendered_photos_never_mix_with_those_of_another_folder(tmp_path: Path) -> None:
+    (tmp_path / "mine.jpg").write_bytes(b"a photo of a real part")
+    result = CliRunner().invoke(app, ["render", str(tmp_path), "--good", "1", "--scratched", "0", "--quiet"])
+    assert isinstance(result.exception, UsageError)
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.jpg"]

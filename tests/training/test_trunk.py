@@ -1,5 +1,6 @@
 """Trunk weights: where they may come from, and what is refused."""
 
+import logging
 import pickle
 import time
 from pathlib import Path
@@ -13,7 +14,7 @@ import training.trunk
 from models.bundle import sha256_of_file
 from models.errors import TrunkError
 from models.networks.resnet import build_resnet50
-from training.trunk import load_trunk
+from training.trunk import SHIPPED, load_trunk
 
 
 @pytest.fixture(scope="module")
@@ -108,13 +109,78 @@ class Offline:
     url = "http://127.0.0.1:9/resnet50-0676ba61.pth"
 
 
-@pytest.mark.parametrize("choice", ["auto", "imagenet"])
-def test_offline_it_gives_up_soon_and_says_what_to_do(tmp_path: Path, monkeypatch, choice: str) -> None:
+@pytest.fixture
+def offline(tmp_path: Path, monkeypatch) -> Path:
+    """A machine without network and without cached weights."""
     monkeypatch.setattr(training.trunk, "IMAGENET", Offline)
-    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "cache"))
+    return tmp_path
+
+
+@pytest.fixture
+def shipped(tmp_path: Path, monkeypatch, state) -> Path:
+    """A file that ends at layer3, in the place of the shipped one."""
+    path = tmp_path / "own.safetensors"
+    ending = {key: value.half() for key, value in state.items() if not key.startswith(("layer4.", "fc."))}
+    save_file(ending, path)
+    monkeypatch.setattr(training.trunk, "SHIPPED", path)
+    return path
+
+
+def test_offline_it_gives_up_soon_and_says_what_to_do(offline: Path, monkeypatch) -> None:
+    monkeypatch.setattr(training.trunk, "SHIPPED", offline / "missing.safetensors")
     started = time.monotonic()
-    with pytest.raises(TrunkError) as caught:
-        load_trunk(choice)
+    for choice in ("auto", "imagenet"):
+        with pytest.raises(TrunkError) as caught:
+            load_trunk(choice)
+        assert "--trunk FILE" in caught.value.remedy
     assert time.monotonic() - started < 10
-    assert "--trunk FILE" in caught.value.remedy
-    assert not list(tmp_path.rglob("*.p*")), "nothing half-downloaded stays behind"
+    assert not list(offline.rglob("*.p*")), "nothing half-downloaded stays behind"
+
+
+def test_offline_auto_takes_the_shipped_trunk_and_says_so_calmly(
+    offline: Path, shipped: Path, caplog
+) -> None:
+    caplog.set_level(logging.INFO)
+    weights = load_trunk("auto")
+    assert weights.provenance.sha256 == sha256_of_file(shipped)
+    assert "project's own" in weights.provenance.licence
+    assert [record.levelname for record in caplog.records] == ["INFO"]
+    with pytest.raises(TrunkError):
+        load_trunk("imagenet")
+
+
+def test_auto_prefers_imagenet_weights_that_are_at_hand(offline: Path, shipped: Path, state) -> None:
+    cached = offline / "cache" / "hub" / "checkpoints" / "resnet50-0676ba61.pth"
+    cached.parent.mkdir(parents=True)
+    torch.save(state, cached)
+    assert load_trunk("auto").provenance.sha256 == sha256_of_file(cached)
+    assert load_trunk("glint").provenance.sha256 == sha256_of_file(shipped)
+
+
+def test_a_file_that_ends_at_layer3_leaves_layer4_random(shipped: Path, state) -> None:
+    weights = load_trunk(str(shipped))
+    assert weights.head_random
+    assert not weights.random
+    trunk, head = build_resnet50(2, weights.state)
+    assert torch.equal(trunk.layer3[0].conv1.weight, state["layer3.0.conv1.weight"].half().float())
+    assert head.layer4[0].conv1.weight.std() > 0
+
+
+def test_a_file_with_half_of_layer4_is_refused(tmp_path: Path, state) -> None:
+    save_file(
+        {key: value for key, value in state.items() if not key.startswith("layer4.1.")},
+        tmp_path / "torn.safetensors",
+    )
+    with pytest.raises(TrunkError, match=r"missing \(layer4\.1"):
+        load_trunk(str(tmp_path / "torn.safetensors"))
+
+
+def test_the_shipped_trunk_fits() -> None:
+    weights = load_trunk("glint")
+    assert weights.head_random
+    assert SHIPPED.stat().st_size < 20e6
+    trunk, _ = build_resnet50(2, weights.state)
+    images = torch.randint(0, 256, (2, 64, 64, 3), dtype=torch.uint8)
+    with torch.inference_mode():
+        assert all(torch.isfinite(layer).all() for layer in trunk(images))

@@ -119,9 +119,12 @@ def _skip_stray_masks(found: Found, masks: Path) -> None:
     if not masks.is_dir():
         return
     used = {entry.mask for entry in found.entries}
+    # The masks of a class that is left out would bury the one line that says so.
+    left_out = {Path(skipped.name).name for skipped in found.skipped if skipped.name.endswith("/")}
     files, folders = found.contents(masks)
     for folder in folders:
-        files += found.contents(folder)[0]
+        if folder.name not in left_out:
+            files += found.contents(folder)[0]
     for path in files:
         if path not in used:
             found.skip(path, "a mask for which there is no photo")

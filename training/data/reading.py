@@ -1,6 +1,5 @@
 """Opens the photos that a layout names: decodes each, checks its mask, and settles duplicates."""
 
-import os
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -9,6 +8,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import track
 
+from models.cores import usable_cores
 from models.decision import CLEAN
 from models.errors import DatasetError, PhotoError
 from models.photo import read_photo
@@ -30,7 +30,7 @@ class _Reading:
 
 def read_entries(root: Path, listing: Listing, *, white_level: int, progress: bool) -> Dataset:
     """Decode the listed photos in a thread pool; see `read_dataset`."""
-    with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
+    with ThreadPoolExecutor(max_workers=usable_cores()) as pool:
         running = pool.map(lambda entry: _read(entry, root, white_level), listing.entries)
         readings = list(
             track(

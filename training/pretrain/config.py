@@ -24,8 +24,8 @@ class Stage:
 # A step's pictures are taken in so many parts, so that each core works on one at a time.
 PARTS = 4
 
-# Small pictures first: they cost a quarter, and teach most of what can be learnt early.
-STAGES = (Stage(0.4, 64, 64), Stage(0.75, 96, 48), Stage(1.0, 128, 32))
+# Small pictures first: they cost half, and teach most of what can be learnt early.
+STAGES = (Stage(0.7, 96, 32), Stage(1.0, 128, 32))
 
 
 @dataclass(frozen=True)
@@ -39,21 +39,20 @@ class PretrainConfig:
         classes: texture classes.
         seed: of the pictures and of the first weights.
         resume: go on from the checkpoint in `out`.
-        device: `cpu` or `cuda`.
+        device: `auto`, `cpu` or `cuda`.
         progress: show progress on stderr.
     """
 
     out: Path
     minutes: float | None = 60.0
     images: int | None = None
-    classes: int = 512
+    classes: int = 256
     seed: int = 0
     resume: bool = False
-    device: str = "cpu"
+    device: str = "auto"
     progress: bool = True
     stages: tuple[Stage, ...] = STAGES
-    muon_rate: float = 0.06
-    adam_rate: float = 4e-3
+    learning_rate: float = 1.2e-3
     ema_decay: float = 0.995
     checkpoint_seconds: float = 120.0
 
@@ -69,6 +68,6 @@ class PretrainConfig:
         return Order(first, stage.batch // PARTS, stage.size)
 
     def rate_factor(self, share: float) -> float:
-        """What both learning rates are multiplied by: a short warm-up, then a straight line to 0."""
+        """What the learning rate is multiplied by: a short warm-up, then a straight line to 0."""
         warm_up = 0.02
         return min(1.0, (share + 1e-3) / warm_up) * max(0.0, 1.0 - share)

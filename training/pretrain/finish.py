@@ -9,6 +9,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from models.networks.resnet import Trunk
+from training.batch_norm import settle
 from training.pretrain.pictures import Textures, render_example
 
 # Pictures of the size at which inspectors run; they are none of those that were trained on.
@@ -18,15 +19,15 @@ _CLASSES = 128
 _SERIES = 1_000_003
 
 
-def write_trunk(trunk: Trunk, path: Path, *, seed: int) -> Path:
+def write_trunk(trunk: Trunk, path: Path, *, seed: int, size: int = _SIZE) -> Path:
     """Write conv1..layer3 as fp16 safetensors with torchvision's names; returns `path`.
 
-    Batch norm's statistics are taken anew on larger pictures, and every channel of layer1-3 is brought to
-    deviation 1 on them.
+    Batch norm's statistics are taken anew on pictures of `size` pixels, and every channel of layer1-3 is
+    brought to deviation 1 on them.
     """
     finished = copy.deepcopy(trunk).cpu().float().eval()
-    pictures = _pictures(seed)
-    settle(finished, pictures)
+    pictures = _pictures(seed, size)
+    settle(finished, finished, pictures)
     balance(finished, pictures)
     state = {
         name.removeprefix("stem."): (value.half() if value.is_floating_point() else value).contiguous()
@@ -39,27 +40,11 @@ def write_trunk(trunk: Trunk, path: Path, *, seed: int) -> Path:
 
 
 @torch.no_grad()
-def settle(trunk: Trunk, pictures: Tensor) -> None:
-    """Take batch norm's statistics from pictures uint8 [N, H, W, 3], each picture counting alike."""
-    norms = [module for module in trunk.modules() if isinstance(module, nn.BatchNorm2d)]
-    for norm in norms:
-        norm.reset_running_stats()
-        # None: the mean over all batches.
-        norm.momentum = None
-        norm.train()
-    for part in torch.split(pictures, 32):
-        trunk(part)
-    for norm in norms:
-        norm.momentum = 0.1
-        norm.eval()
-
-
-@torch.no_grad()
 def balance(trunk: Trunk, pictures: Tensor, deviation: float = 1.0) -> None:
     """Scale the channels of layer1-3 to one deviation over `pictures`, and nothing else.
 
-    A rectified sum may be scaled channel by channel if its summands are, and what reads it is scaled back; the
-    features then only change by their factor. PaDiM mixes channels by chance: one that is small is not heard.
+    A rectified sum may be scaled channel by channel if its summands are, and what reads it is scaled back;
+    features then change by their factor only. PaDiM mixes channels by chance: a small one is not heard.
     """
     blocks = [trunk.layer1, trunk.layer2, trunk.layer3]
     deviations = _deviations(trunk, pictures)
@@ -111,7 +96,7 @@ def _scale_input(convolution: nn.Module, factor: Tensor) -> None:
             parameter.div_(factor[None, :, None, None])
 
 
-def _pictures(seed: int) -> Tensor:
+def _pictures(seed: int, size: int) -> Tensor:
     textures = Textures(_CLASSES, seed)
-    rendered = [render_example(textures, _SERIES + i, _SIZE, seed).pixels for i in range(_PICTURES)]
+    rendered = [render_example(textures, _SERIES + i, size, seed).pixels for i in range(_PICTURES)]
     return torch.stack([torch.from_numpy(pixels) for pixels in rendered])

@@ -13,13 +13,15 @@ from torchvision.models import resnet50
 
 from models.networks.resnet import Trunk
 from training.pretrain.config import PretrainConfig
+from training.pretrain.filters import first_filters
 from training.pretrain.objective import ReadOuts, judge
-from training.pretrain.optimiser import make_optimisers
 from training.pretrain.source import Batch
+
+_WEIGHT_DECAY = 0.03
 
 
 class Learner:
-    """Trunk and read-outs with their optimisers.
+    """Trunk and read-outs with their optimiser.
 
     On a CPU each part of a step runs on a thread of its own with a single core: convolutions that are spread
     over cores wait for the slowest one at every layer, which costs half of the speed on a busy machine.
@@ -29,16 +31,17 @@ class Learner:
         self.config = config
         torch.manual_seed(config.seed)
         trunk = Trunk(resnet50(weights=None))
+        with torch.no_grad():
+            trunk.stem.get_submodule("conv1").get_parameter("weight").copy_(first_filters())
         self.trunk = trunk.to(config.device).to(memory_format=torch.channels_last).train()
         self.read_outs = ReadOuts(config.classes).to(config.device).to(memory_format=torch.channels_last)
         self.average = copy.deepcopy(self.trunk).eval().requires_grad_(False)
         workers = 1 if config.device == "cuda" else os.cpu_count() or 1
         self._pool = ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,))
-        self.optimisers = make_optimisers(
-            self.trunk, self.read_outs, self._pool, muon_rate=config.muon_rate, adam_rate=config.adam_rate
-        )
-        self._rates = [[group["lr"] for group in o.param_groups] for o in self.optimisers]
         self._weights = [*self.trunk.parameters(), *self.read_outs.parameters()]
+        self._optimiser = torch.optim.AdamW(
+            _groups(self._weights), lr=config.learning_rate, betas=(0.9, 0.98)
+        )
         self._steps = 0
 
     def step(self, parts: Sequence[Batch], share: float) -> dict[str, float]:
@@ -46,12 +49,10 @@ class Learner:
         results = list(self._pool.map(self._gradients, parts))
         for index, weight in enumerate(self._weights):
             weight.grad = torch.stack([gradients[index] for gradients, _ in results]).mean(dim=0)
-        factor = self.config.rate_factor(share)
-        for optimiser, rates in zip(self.optimisers, self._rates, strict=True):
-            for group, rate in zip(optimiser.param_groups, rates, strict=True):
-                group["lr"] = rate * factor
-            optimiser.step()
-            optimiser.zero_grad(set_to_none=True)
+        for group in self._optimiser.param_groups:
+            group["lr"] = self.config.learning_rate * self.config.rate_factor(share)
+        self._optimiser.step()
+        self._optimiser.zero_grad(set_to_none=True)
         self._steps += 1
         self._update_average()
         names = results[0][1]
@@ -63,7 +64,7 @@ class Learner:
             "trunk": self.trunk.state_dict(),
             "read_outs": self.read_outs.state_dict(),
             "average": self.average.state_dict(),
-            "optimisers": [optimiser.state_dict() for optimiser in self.optimisers],
+            "optimiser": self._optimiser.state_dict(),
             "steps": self._steps,
         }
 
@@ -72,8 +73,7 @@ class Learner:
         self.trunk.load_state_dict(state["trunk"])
         self.read_outs.load_state_dict(state["read_outs"])
         self.average.load_state_dict(state["average"])
-        for optimiser, saved in zip(self.optimisers, state["optimisers"], strict=True):
-            optimiser.load_state_dict(saved)
+        self._optimiser.load_state_dict(state["optimiser"])
         self._steps = state["steps"]
 
     def _gradients(self, batch: Batch) -> tuple[tuple[Tensor, ...], dict[str, float]]:
@@ -94,3 +94,11 @@ class Learner:
 
 def _tensors(module: nn.Module) -> list[Tensor]:
     return [*module.parameters(), *module.buffers()]
+
+
+def _groups(weights: list[nn.Parameter]) -> list[dict[str, Any]]:
+    """Weights of one dimension (batch norm, biases) are not pulled towards 0."""
+    return [
+        {"params": [w for w in weights if w.ndim > 1], "weight_decay": _WEIGHT_DECAY},
+        {"params": [w for w in weights if w.ndim == 1], "weight_decay": 0.0},
+    ]

@@ -11,10 +11,10 @@ from training.pretrain.pictures import FLAW_KINDS, THINGS
 from training.pretrain.source import UNKNOWN, Batch
 
 # Most cells hold neither a thing nor a flaw; they would drown the others.
-_NO_THING = 0.3
-_NO_FLAW = 0.15
+_NO_THING = 0.1
+_NO_FLAW = 0.05
 
-_WEIGHTS = {"surface": 1.0, "texture16": 1.0, "texture8": 0.4, "thing": 0.7, "flaw": 1.0}
+_WEIGHTS = {"surface": 1.0, "texture16": 0.5, "texture8": 0.2, "thing": 0.7, "flaw": 1.0}
 
 
 @dataclass(frozen=True)

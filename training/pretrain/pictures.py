@@ -78,9 +78,9 @@ def render_example(textures: Textures, index: int, size: int, seed: int) -> Exam
     picture = _surface(textures[surface], size, towards, rng)
     labels = np.full((size, size), surface, dtype=np.int16)
     things = np.zeros((size, size), dtype=np.uint8)
-    for _ in range(int(rng.choice(4, p=(0.2, 0.35, 0.3, 0.15)))):
+    for _ in range(int(rng.choice(4, p=(0.5, 0.3, 0.15, 0.05)))):
         kind = int(rng.integers(PARTS) if rng.random() < 0.6 else rng.integers(PARTS, KINDS))
-        small, large = (0.14, 0.55) if kind < PARTS else (0.1, 0.3)
+        small, large = (0.14, 0.5) if kind < PARTS else (0.1, 0.3)
         cover = draw_shape(kind, size, size * math.exp(rng.uniform(math.log(small), math.log(large))), rng)
         number = int(rng.integers(len(textures)))
         own = kind < PARTS and rng.random() < 0.75
@@ -95,14 +95,14 @@ def render_example(textures: Textures, index: int, size: int, seed: int) -> Exam
 
 def _surface(tile: Tile, size: int, towards: npt.NDArray[np.float32], rng: np.random.Generator) -> Picture:
     """A lit surface [size, size, 3] of one texture: its albedo varies, or its height, or both."""
-    plane = window(tile, size, math.exp(rng.uniform(math.log(0.5), math.log(1.7))), rng)
+    plane = window(tile, size, math.exp(rng.uniform(math.log(0.7), math.log(1.4))), rng)
     albedo, relief = ((1, 0), (0.25, 1), (0.6, 0.6))[rng.integers(3)]
     shade = np.float32(albedo) * plane
     if relief:
         slope_x = cv2.Sobel(plane, cv2.CV_32F, 1, 0, scale=0.25)
         slope_y = cv2.Sobel(plane, cv2.CV_32F, 0, 1, scale=0.25)
         shade = shade + np.float32(relief) * (towards[0] * slope_x + towards[1] * slope_y)
-    contrast = math.exp(rng.uniform(math.log(0.12), math.log(0.5)))
+    contrast = math.exp(rng.uniform(math.log(0.15), math.log(0.5)))
     level = rng.uniform(0.12, 0.8)
     colour = 1 + _tint(rng)
     change = np.float32(contrast) * (1 + _tint(rng))

@@ -5,6 +5,7 @@ import logging
 import os
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import torch
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
-from models.errors import UsageError
+from models.errors import DeviceError, UsageError
 from training.pretrain.config import PARTS, PretrainConfig
 from training.pretrain.finish import write_trunk
 from training.pretrain.learner import Learner
@@ -36,7 +37,9 @@ def pretrain(config: PretrainConfig) -> Path:
 
     Raises:
         UsageError: when `out` holds a checkpoint that is not to be resumed, or none that could be.
+        DeviceError: when CUDA is asked for and not there.
     """
+    config = replace(config, device=_device(config.device))
     checkpoint = config.out / CHECKPOINT
     learner = Learner(config)
     seconds, images = 0.0, 0
@@ -67,13 +70,20 @@ def pretrain(config: PretrainConfig) -> Path:
                     config.out / LOG,
                     {"images": images, "seconds": round(seconds), "size": size, **means},
                 )
-                shown.update(share, images, means["texture16_accuracy"])
+                shown.update(share, images, means["surface_accuracy"])
             if time.monotonic() - saved > config.checkpoint_seconds:
                 _save(checkpoint, learner, time.monotonic() - started, images)
                 saved = time.monotonic()
     _save(checkpoint, learner, time.monotonic() - started, images)
     log.info("Trained on %d pictures; settling batch norm.", images)
     return write_trunk(learner.average, config.out / TRUNK, seed=config.seed)
+
+
+def _device(choice: str) -> str:
+    available = torch.cuda.is_available()
+    if choice == "cuda" and not available:
+        raise DeviceError("torch finds no CUDA device to train on.", "Use --device cpu.")
+    return "cuda" if available and choice != "cpu" else "cpu"
 
 
 def _parts(config: PretrainConfig, source: PictureSource, started: float, first: int) -> Iterator[Batch]:

@@ -62,8 +62,8 @@ def add_rub(picture: Picture, rng: np.random.Generator) -> tuple[Picture, Mask]:
         kernel = cv2.getRotationMatrix2D((length / 2, length / 2), rng.uniform(0, 180), 1.0)
         line = np.zeros((length, length), dtype=np.float32)
         line[length // 2] = 1
-        turned = cv2.warpAffine(line, kernel, (length, length))
-        smooth = cv2.filter2D(picture, -1, turned / max(1e-3, float(turned.sum())))
+        turned = np.asarray(cv2.warpAffine(line, kernel, (length, length)), dtype=np.float32)
+        smooth = cv2.filter2D(picture, -1, turned / np.float32(max(1e-3, float(turned.sum()))))
     return _mix(picture, smooth * np.float32(1 + 0.25 * rng.standard_normal()), patch), mask
 
 
@@ -133,7 +133,9 @@ def _patch(picture: Picture, rng: np.random.Generator, least: float, most: float
     for order in range(2, 7):
         ragged += rng.normal(0, 0.3 / order) * np.cos(order * t + rng.uniform(0, 2 * math.pi))
     x, y = radius * stretch * ragged * np.cos(t), radius / stretch * ragged * np.sin(t)
-    outline = np.stack([x * math.cos(angle) - y * math.sin(angle), x * math.sin(angle) + y * math.cos(angle)], 1)
+    outline = np.stack(
+        [x * math.cos(angle) - y * math.sin(angle), x * math.sin(angle) + y * math.cos(angle)], 1
+    )
     canvas = np.zeros((height, width), dtype=np.uint8)
     cv2.fillPoly(canvas, [np.rint((outline + centre) * 16).astype(np.int32)], 255, cv2.LINE_AA, 4)
     cover = np.asarray(canvas / np.float32(255), dtype=np.float32)

@@ -54,9 +54,7 @@ def _draw_glyph(
     font = (cv2.FONT_HERSHEY_SIMPLEX, cv2.FONT_HERSHEY_DUPLEX, cv2.FONT_HERSHEY_TRIPLEX)[rng.integers(3)]
     thick = int(rng.integers(2, 6))
     (width, height), _ = cv2.getTextSize(glyph, font, 1.4, thick)
-    cv2.putText(
-        stamp, glyph, ((side - width) // 2, (side + height) // 2), font, 1.4, 255, thick, cv2.LINE_AA
-    )
+    cv2.putText(stamp, glyph, ((side - width) // 2, (side + height) // 2), font, 1.4, 255, thick, cv2.LINE_AA)
     scaled = turn / (side / 2)
     move = np.column_stack([scaled, centre - scaled @ np.full(2, side / 2)])
     flags = cv2.INTER_AREA if abs(np.linalg.det(scaled)) < 1 else cv2.INTER_LINEAR
@@ -136,13 +134,33 @@ def _plate(rng: np.random.Generator) -> list[Contour]:
 
 def _angle(rng: np.random.Generator) -> list[Contour]:
     leg = rng.uniform(0.3, 0.7)
-    corners = [(-0.9, -0.9), (-0.9 + leg, -0.9), (-0.9 + leg, 0.9 - leg), (0.9, 0.9 - leg), (0.9, 0.9), (-0.9, 0.9)]
+    corners = [
+        (-0.9, -0.9),
+        (-0.9 + leg, -0.9),
+        (-0.9 + leg, 0.9 - leg),
+        (0.9, 0.9 - leg),
+        (0.9, 0.9),
+        (-0.9, 0.9),
+    ]
     return [np.array(corners)]
 
 
 def _cross(rng: np.random.Generator) -> list[Contour]:
     a = rng.uniform(0.15, 0.4)
-    corners = [(a, 1), (a, a), (1, a), (1, -a), (a, -a), (a, -1), (-a, -1), (-a, -a), (-1, -a), (-1, a), (-a, a), (-a, 1)]
+    corners = [
+        (a, 1),
+        (a, a),
+        (1, a),
+        (1, -a),
+        (a, -a),
+        (a, -1),
+        (-a, -1),
+        (-a, -a),
+        (-1, -a),
+        (-1, a),
+        (-a, a),
+        (-a, 1),
+    ]
     return [np.array(corners, dtype=np.float64)]
 
 

@@ -21,7 +21,9 @@ _LEVELS_PER_DEVIATION = 42.0
 
 
 def render_texture(number: int, sample: np.random.Generator, *, seed: int = 0, side: int = SIDE) -> Plane:
-    """A sample float32 [side, side] of texture class `number`; mean 0, deviation 1, seamless at its edges.
+    """A sample float32 [side, side] of texture class `number`; mean 0, deviation 1.
+
+    Opposite edges fit together (only coloured grains may be cut there). A few recipes come out flat.
 
     Args:
         number: the class. Its recipe depends on `(seed, number)` alone.
@@ -133,9 +135,7 @@ def _cells(recipe: np.random.Generator, sample: np.random.Generator, side: int) 
     seeds[places[:, 1], places[:, 0]] = 0
     margin = side // 4
     padded = cv2.copyMakeBorder(seeds, margin, margin, margin, margin, cv2.BORDER_WRAP)
-    distance, labels = cv2.distanceTransformWithLabels(
-        padded, cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
-    )
+    distance, labels = cv2.distanceTransformWithLabels(padded, cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL)
     inner = (slice(margin, margin + side), slice(margin, margin + side))
     mode = recipe.integers(3)
     if mode == 0:
@@ -197,22 +197,22 @@ def _frequencies(side: int, angle: float, stretch: float) -> npt.NDArray[np.floa
 
 def _waveform(phase: npt.NDArray[np.floating], shape: int) -> npt.NDArray[np.floating]:
     if shape == 0:
-        return np.sin(phase)
+        return np.asarray(np.sin(phase))
     if shape == 1:
-        return np.tanh(4 * np.sin(phase))
+        return np.asarray(np.tanh(4 * np.sin(phase)))
     saw = (phase / (2 * math.pi)) % 1.0
     return 2 * saw - 1 if shape == 2 else np.maximum(np.sin(phase), 0) ** 4
 
 
-def _places(
-    side: int, pitch: float, shake: float, sample: np.random.Generator
-) -> npt.NDArray[np.float64]:
+def _places(side: int, pitch: float, shake: float, sample: np.random.Generator) -> npt.NDArray[np.float64]:
     """Points (x, y) [N, 2], on a grid of about `pitch` that fits the tile, shaken by a share of it."""
     count = max(2, round(side / pitch))
     step = side / count
     ticks = np.arange(count) * step
     nodes = np.stack(np.meshgrid(ticks, ticks), axis=-1).reshape(-1, 2)
-    return np.asarray((nodes + sample.normal(0, shake * step, nodes.shape) + sample.uniform(0, step, 2)) % side)
+    return np.asarray(
+        (nodes + sample.normal(0, shake * step, nodes.shape) + sample.uniform(0, step, 2)) % side
+    )
 
 
 def _stamp(

@@ -1,0 +1,46 @@
+"""Where a bundle may go, and what the manifest keeps of how it was made."""
+
+from pathlib import Path
+
+import pytest
+
+from models.errors import UsageError
+from training.config import TrainConfig
+from training.packaging import check_destination
+from training.train import train
+
+
+def test_a_place_that_can_be_written_to_is_taken_and_nothing_is_made(tmp_path: Path) -> None:
+    check_destination(tmp_path / "new" / "bundles", "bracket")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("taken", ["bundles", "bundles/bracket"])
+def test_a_place_where_a_file_lies_is_refused(tmp_path: Path, taken: str) -> None:
+    path = tmp_path / taken
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("a file, not a folder")
+    with pytest.raises(UsageError, match="is not a folder") as caught:
+        check_destination(tmp_path / "bundles", "bracket")
+    assert "--bundles" in caught.value.remedy
+
+
+def test_a_place_without_permission_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # The permissions themselves would not stop root, as whom tests may run.
+    monkeypatch.setattr("os.access", lambda path, mode: False)
+    with pytest.raises(UsageError, match="cannot be written to"):
+        check_destination(tmp_path, "bracket")
+
+
+def test_the_place_is_looked_at_before_anything_is_read(tmp_path: Path) -> None:
+    (tmp_path / "bundles").write_text("a file, not a folder")
+    config = TrainConfig(photos=tmp_path / "missing", part="bracket", bundles=tmp_path / "bundles")
+    with pytest.raises(UsageError, match="bundles"):
+        train(config)
+
+
+@pytest.mark.parametrize(
+    ("trunk", "kept"), [("auto", "auto"), ("glint", "glint"), ("none", "none"), ("/home/me/my.pth", "file")]
+)
+def test_the_manifest_names_the_trunk_that_was_asked_for_but_no_path(trunk: str, kept: str) -> None:
+    assert TrainConfig(photos=Path("photos"), part="bracket", trunk=trunk).summary()["trunk"] == kept

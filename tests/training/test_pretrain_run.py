@@ -1,0 +1,125 @@
+"""Pretraining: it learns, can be resumed, and ends in a file that `--trunk` takes."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+from torchvision.models import resnet50
+
+from models.errors import UsageError
+from models.networks.resnet import Trunk
+from training.batch_norm import settle
+from training.pretrain.config import PARTS, PretrainConfig, Stage
+from training.pretrain.filters import first_filters
+from training.pretrain.finish import balance, write_trunk
+from training.pretrain.learner import Learner
+from training.pretrain.pictures import Textures, render_example
+from training.pretrain.run import CHECKPOINT, LOG, pretrain
+from training.pretrain.source import Batch, collate
+from training.trunk import load_trunk
+
+STAGES = (Stage(0.5, 32, 2 * PARTS), Stage(1.0, 48, 2 * PARTS))
+
+
+def config(out: Path, **changes) -> PretrainConfig:
+    given = {"minutes": None, "images": 160, "classes": 4, "device": "cpu", "progress": False}
+    return PretrainConfig(out, **{"stages": STAGES, **given, **changes})
+
+
+@pytest.fixture(scope="module")
+def batch() -> Batch:
+    textures = Textures(4, seed=0)
+    return collate([render_example(textures, n, 32, 0) for n in range(8)])
+
+
+@pytest.fixture(scope="module")
+def pictures() -> torch.Tensor:
+    textures = Textures(4, seed=0)
+    return torch.from_numpy(np.stack([render_example(textures, n, 64, 0).pixels for n in range(8)]))
+
+
+def test_the_loss_falls_on_pictures_seen_again_and_again(tmp_path: Path, batch: Batch) -> None:
+    learner = Learner(config(tmp_path))
+    losses = [learner.step([batch] * 2, share=0.05)["flaw_loss"] for _ in range(10)]
+    assert losses[-1] < 0.7 * losses[0]
+
+
+def test_the_state_holds_all_that_is_needed_to_go_on(tmp_path: Path, batch: Batch) -> None:
+    first = Learner(config(tmp_path))
+    first.step([batch], share=0.05)
+    second = Learner(config(tmp_path, seed=1))
+    second.restore(first.state())
+    results = [learner.step([batch], share=0.05) for learner in (first, second)]
+    assert results[0] == pytest.approx(results[1], rel=1e-3)
+    average = [learner.average.state_dict()["layer3.5.bn3.running_var"] for learner in (first, second)]
+    torch.testing.assert_close(*average, rtol=1e-3, atol=1e-3)
+
+
+def test_schedule_warms_up_and_ends_at_nothing(tmp_path: Path) -> None:
+    plan = config(tmp_path)
+    assert plan.rate_factor(0.0) < 0.1
+    assert plan.rate_factor(0.03) > 0.9
+    assert plan.rate_factor(1.0) == 0
+    assert [plan.part(share, 0).size for share in (0.0, 0.5, 0.51, 1.0)] == [32, 32, 48, 48]
+    assert plan.share_done(seconds=1e9, images=80) == 0.5
+    timed = replace(plan, images=None, minutes=2.0)
+    assert timed.share_done(seconds=60, images=10**9) == 0.5
+
+
+def test_first_filters_answer_to_differences_of_brightness() -> None:
+    filters = first_filters()
+    assert filters.shape == (64, 3, 7, 7)
+    assert filters[:56].sum(dim=(1, 2, 3)).abs().max() < 1e-4
+    lengths = filters.flatten(1).norm(dim=1)
+    torch.testing.assert_close(lengths, lengths[:1].expand(64))
+
+
+def test_balance_gives_every_channel_deviation_one_and_changes_nothing_else(pictures: torch.Tensor) -> None:
+    torch.manual_seed(0)
+    trunk = Trunk(resnet50(weights=None)).eval()
+    settle(trunk, trunk, pictures)
+    with torch.inference_mode():
+        before = trunk(pictures)
+    balance(trunk, pictures)
+    with torch.inference_mode():
+        after = trunk(pictures)
+    for old, new in zip(before, after, strict=True):
+        deviation = new.transpose(0, 1).flatten(1).std(dim=1)
+        live = old.transpose(0, 1).flatten(1).std(dim=1) > 2e-3
+        assert live.float().mean() > 0.9
+        torch.testing.assert_close(deviation[live], torch.ones(int(live.sum())), rtol=0.02, atol=0.02)
+        factor = deviation / old.transpose(0, 1).flatten(1).std(dim=1)
+        torch.testing.assert_close(new[:, live], (old * factor[:, None, None])[:, live], rtol=1e-2, atol=1e-2)
+
+
+def test_the_finished_file_holds_half_precision_up_to_layer3(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    path = write_trunk(Trunk(resnet50(weights=None)).eval(), tmp_path / "trunk.safetensors", seed=0, size=64)
+    state = load_file(path)
+    expected = {k for k in resnet50(weights=None).state_dict() if not k.startswith(("fc.", "layer4."))}
+    assert set(state) == expected
+    assert {v.dtype for v in state.values()} == {torch.float16, torch.int64}
+    assert all(torch.isfinite(v).all() for v in state.values())
+    assert load_trunk(str(path)).head_random
+
+
+@pytest.mark.slow
+def test_a_run_is_logged_saved_and_resumed(tmp_path: Path) -> None:
+    half = config(tmp_path, images=16 * PARTS)
+    assert load_trunk(str(pretrain(half))).state is not None
+    with pytest.raises(UsageError, match="earlier run"):
+        pretrain(half)
+    pretrain(replace(half, images=48 * PARTS, resume=True))
+    records = [json.loads(line) for line in (tmp_path / LOG).read_text().splitlines()]
+    assert records[-1]["images"] <= 48 * PARTS
+    assert torch.load(tmp_path / CHECKPOINT, weights_only=True)["images"] == 48 * PARTS
+    assert all(np.isfinite(list(record.values())).all() for record in records)
+
+
+def test_nothing_to_resume_is_said(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no checkpoint"):
+        pretrain(config(tmp_path, resume=True))
