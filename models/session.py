@@ -50,7 +50,12 @@ def plan_session(device: Literal["cpu", "cuda"], threads: int | None = None) -> 
     `get_available_providers()` would still name the GPU.
     """
     if device == "cuda":
-        cuda_options = {"cudnn_conv_algo_search": "EXHAUSTIVE", "arena_extend_strategy": "kSameAsRequested"}
+        cuda_options = {
+            "cudnn_conv_algo_search": "EXHAUSTIVE",
+            "arena_extend_strategy": "kSameAsRequested",
+            # TF32 keeps 10 bits of mantissa: answers would differ from the CPU's beyond the promised 1e-4.
+            "use_tf32": "0",
+        }
         return SessionPlan(
             providers=((CUDA, cuda_options),), config={"session.disable_cpu_ep_fallback": "1"}, threads=1
         )

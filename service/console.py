@@ -77,7 +77,7 @@ def load_one(path: Path, device: Device) -> Inspector:
 
 
 def expand(photos: Sequence[Path]) -> list[Path]:
-    """Replace folders by the photos in them, sorted, subfolders and all; one without photos stays, to be named."""
+    """Replace folders by the photos in them, sorted, subfolders and all; a folder without any stays."""
     files: list[Path] = []
     for path in photos:
         if path.is_dir():

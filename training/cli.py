@@ -76,7 +76,9 @@ def train(
     light: Annotated[
         float, typer.Option(min=0, max=0.9, help="Change brightness and contrast by up to this.")
     ] = 0.15,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of the split, the projection and the training.")] = 0,
+    seed: Annotated[
+        int, typer.Option(min=0, max=2**32 - 1, help="Seed of the split, the projection and the training.")
+    ] = 0,
     device: Annotated[DeviceName, typer.Option(help="Where to train.")] = "auto",
     quiet: Quiet = False,
 ) -> None:
@@ -143,7 +145,9 @@ def render(
     out: Annotated[Path, typer.Argument(help="Folder to write; must not exist or be empty.")],
     good: Annotated[int, typer.Option(min=1, help="Good parts.")] = 120,
     scratched: Annotated[int, typer.Option(min=0, help="Scratched parts.")] = 40,
-    seed: Annotated[int, typer.Option(min=0, help="Seed; the same seed gives the same photos.")] = 0,
+    seed: Annotated[
+        int, typer.Option(min=0, max=2**32 - 1, help="Seed; the same seed gives the same photos.")
+    ] = 0,
     quiet: Quiet = False,
 ) -> None:
     """Render photos of demo parts, good and scratched, with masks: something to train on without a camera.
@@ -168,7 +172,9 @@ def pretrain(
     images: Annotated[
         int | None, typer.Option(min=1, help="Train on so many pictures instead, however long it takes.")
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of the pictures and of the first weights.")] = 0,
+    seed: Annotated[
+        int, typer.Option(min=0, max=2**32 - 1, help="Seed of the pictures and of the first weights.")
+    ] = 0,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint in OUT.")] = False,
     device: Annotated[DeviceName, typer.Option(help="Where to train.")] = "auto",
     quiet: Quiet = False,

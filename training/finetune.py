@@ -15,6 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from models.errors import TrunkError
 from models.networks.resnet import Head, Trunk
 from training.augmentation import Augmentation
 from training.progress import track
@@ -72,6 +73,9 @@ def finetune(
         new_layer4: layer4 starts from random weights: it learns as fast as the read-out, and its batch norm
             follows the data.
 
+    Raises:
+        TrunkError: when a loss is not a finite number.
+
     Returns:
         One record an epoch: epoch, train_loss, calibration_loss, calibration_accuracy (mean over classes).
     """
@@ -110,6 +114,11 @@ def finetune(
             optimiser.step()
             schedule.step()
             losses.append(loss.item())
+        if not np.isfinite(losses).all():
+            raise TrunkError(
+                "Fine-tuning gave losses that are not finite numbers.",
+                "Check the trunk's weights, or fine-tune less: --finetune head.",
+            )
         network.eval()
         held_out_loss, accuracy = _judge(network, held_out, calibration_labels, device)
         history.append(

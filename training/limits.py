@@ -18,6 +18,9 @@ from models.decision import Limits
 from models.manifest import HeatmapScale, LimitOrigin, LimitOrigins
 from training.metrics import rate_interval
 
+# Scores that no log-normal distribution describes must not push the limit out of reach.
+LARGEST_RAISE = 1.5
+
 Scores = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
 
@@ -80,6 +83,7 @@ def _anomaly_limit(scores: Scores, defective: Flags, target: float) -> tuple[flo
     if 1.0 / (len(good) + 1) > target and len(good) > 1:
         logs = np.log(np.maximum(good, 1e-9))
         tail = float(np.exp(logs.mean() + norm.isf(target) * logs.std(ddof=1)))
+        tail = min(tail, LARGEST_RAISE * float(good.max()))
         above = bad[bad > limit]
         if len(above):
             tail = min(tail, math.sqrt(limit * float(above.min())))

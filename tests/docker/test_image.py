@@ -20,7 +20,7 @@ from tests.tiny_bundle import anomalous_photo, clean_photo, encode, make_tiny_bu
 LARGEST_BYTES = 900_000_000
 UV = shutil.which("uv", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}")
 
-pytestmark = pytest.mark.real
+pytestmark = pytest.mark.image
 needs_builder = pytest.mark.skipif(bool(missing()), reason=missing() or "images can be built here")
 
 

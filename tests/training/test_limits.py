@@ -100,3 +100,8 @@ def test_no_classifier_without_defect_classes() -> None:
     chosen = choose([1.0, 2.0] * 20)
     assert chosen.limits.classifier is None
     assert chosen.origins.classifier is None
+
+
+def test_a_tail_that_is_not_log_normal_does_not_push_the_limit_out_of_reach() -> None:
+    good = [0.0] * 5 + [10.0] * 15
+    assert 10.0 < choose(good, target=0.01).limits.anomaly <= 15.0

@@ -108,8 +108,8 @@ def check_trainable(dataset: Dataset) -> None:
     raise DatasetError(
         f"{dataset.root} ({dataset.layout}) holds {amount}; training needs at least {MIN_CLEAN} "
         f"({len(dataset.samples) - found} defective photos were found{left_out}).",
-        f"Add photos of good parts, {MIN_CLEAN - found} or more (100 are better), in a class folder named `good`, "
-        "`ok`, `clean`, `normal` or `free`, or with such a label.",
+        f"Add photos of good parts, {MIN_CLEAN - found} or more (100 are better), in a class folder named "
+        "`good`, `ok`, `clean`, `normal` or `free`, or with such a label.",
     )
 
 
