@@ -47,7 +47,7 @@ class Decision:
         score: 0..1, monotone in both opinions, >= 0.5 exactly when the verdict is a defect; None if invalid.
         defect_probability: 1 - p_clean as the rule saw it; None without defect classes or if invalid.
         rules: the rules that fired, the classifier's first.
-        needs_review: near the limit, or the two opinions differ.
+        needs_review: near the limit, the two opinions differ, or a defect class leads below its limit.
         review_reasons: why, in plain words.
     """
 
@@ -101,6 +101,8 @@ def decide(
         reasons.append("the score is near the limit")
     if defect_probability is not None and len(rules) == 1:
         reasons.append(f"only the {rules[0]} rule fired")
+    if verdict == CLEAN and max(probabilities) > probabilities[0] and defect_probability is not None:
+        reasons.append("a defect class is more probable than clean, but below its limit")
     return Decision(verdict, score, defect_probability, tuple(rules), bool(reasons), tuple(reasons))
 
 

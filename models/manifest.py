@@ -1,17 +1,32 @@
 """What a bundle says of itself: the schema of `manifest.json`."""
 
+import re
 from datetime import datetime
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from models.decision import CLEAN, RESERVED_CLASSES, Limits
+from models.errors import UsageError
 from models.preprocessing import Preprocessing
 
 SCHEMA_VERSION = 1
 
 # Part names and versions become folder names and URL parts.
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
+
+
+def check_part_name(part: str) -> None:
+    """Refuse a part name that cannot be a folder and a URL part.
+
+    Raises:
+        UsageError: saying what a name may hold.
+    """
+    if not re.fullmatch(NAME_PATTERN, part):
+        raise UsageError(
+            f"{part!r} cannot be a part's name.",
+            "Use --part with letters, digits, '.', '_' and '-', beginning with a letter or digit, up to 64.",
+        )
 
 
 class _Record(BaseModel):

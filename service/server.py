@@ -4,13 +4,17 @@ import contextlib
 import logging
 import math
 import signal
+import socket
 from collections.abc import Iterator
 
 import uvicorn
 
 from service.app import create_app, end_process
+from service.errors import SettingsError
 from service.registry import Registry
 from service.settings import Settings
+
+log = logging.getLogger(__name__)
 
 LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
@@ -20,16 +24,15 @@ def serve(settings: Settings) -> None:
 
     Raises:
         DeviceError: before listening, when the device is `cuda` and a session does not run there.
-        SystemExit: when the address cannot be listened on.
+        SettingsError: when the address cannot be listened on.
     """
     logging.basicConfig(level=logging.INFO, format=LOG_FORMAT)
     registry = Registry(settings, end_process)
     if settings.device == "cuda":
         registry.load()
+    listener = _listen(settings)
     config = uvicorn.Config(
         create_app(settings, registry=registry),
-        host=settings.host,
-        port=settings.port,
         timeout_graceful_shutdown=math.ceil(settings.drain_seconds),
         log_config=None,
         access_log=False,
@@ -37,7 +40,20 @@ def serve(settings: Settings) -> None:
         ws="none",
     )
     with _signals_end_quietly():
-        uvicorn.Server(config).run()
+        uvicorn.Server(config).run(sockets=[listener])
+
+
+def _listen(settings: Settings) -> socket.socket:
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    try:
+        listener = socket.create_server((settings.host, settings.port), family=family)
+    except OSError as error:
+        raise SettingsError(
+            f"Nothing can listen on {settings.host} port {settings.port}: {error.strerror}.",
+            "Stop what listens there, or use another --port or --host.",
+        ) from error
+    log.info("Listening on http://%s:%d", *listener.getsockname()[:2])
+    return listener
 
 
 @contextlib.contextmanager

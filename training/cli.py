@@ -29,7 +29,10 @@ def train(
             help="Folder of photos (class folders, MVTec AD, flat folder) or a CSV; see docs/training.md."
         ),
     ],
-    part: Annotated[str, typer.Option(help="Name of the part; the bundle goes to BUNDLES/PART/VERSION.")],
+    part: Annotated[
+        str | None,
+        typer.Option(help="Name of the part; the bundle goes to BUNDLES/PART/VERSION.  [the folder's name]"),
+    ] = None,
     bundles: Annotated[Path, typer.Option(help="Folder for bundles.")] = Path("bundles"),
     trunk: Annotated[
         str,
@@ -87,6 +90,7 @@ def train(
     Example: glint train photos/ --part bracket
     """
     _need_training_extra()
+    part = _check_before_loading_torch(photos, part)
     from models.networks.padim import PadimConfig
     from training.augmentation import Augmentation
     from training.config import TrainConfig
@@ -236,6 +240,17 @@ def _parse_stride(stride: int) -> int:
     if stride not in (4, 8, 16):
         raise UsageError(f"--grid-stride {stride} is not 4, 8 or 16.", "Use 8 unless defects are very small.")
     return stride
+
+
+def _check_before_loading_torch(photos: Path, part: str | None) -> str:
+    """Refuse at once what needs no torch to be seen; return the part's name."""
+    from models.manifest import check_part_name
+
+    if not photos.exists():
+        raise UsageError(f"There is no folder or CSV {photos}.", "Name the folder that holds the photos.")
+    name = photos.resolve().stem if part is None else part
+    check_part_name(name)
+    return name
 
 
 def _need_training_extra() -> None:

@@ -3,7 +3,6 @@
 import json
 import os
 import platform
-import re
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from typing import Any
 
 from models.bundle import MANIFEST, SPLITS, Bundle, sha256_of_file, write_manifest
 from models.errors import DatasetError, UsageError
-from models.manifest import NAME_PATTERN, DatasetFingerprint, Manifest, TrunkProvenance, Variant
+from models.manifest import DatasetFingerprint, Manifest, TrunkProvenance, Variant
 from models.preprocessing import Preprocessing
 from training.config import TrainConfig
 from training.data.samples import Dataset
@@ -37,19 +36,6 @@ class Findings:
     trunk: TrunkProvenance
     chosen: ChosenLimits
     agreement: dict[str, float]
-
-
-def check_part_name(part: str) -> None:
-    """Refuse a part name that cannot be a folder and a URL part.
-
-    Raises:
-        DatasetError: saying what a name may hold.
-    """
-    if not re.fullmatch(NAME_PATTERN, part):
-        raise DatasetError(
-            f"{part!r} cannot be a part's name.",
-            "Use --part with letters, digits, '.', '_' and '-', beginning with a letter or digit, up to 64.",
-        )
 
 
 def check_destination(bundles: Path, part: str) -> None:

@@ -14,6 +14,7 @@ from models.bundle import Bundle
 from models.decision import CLEAN
 from models.errors import DeviceError
 from models.inspector import Inspector
+from models.manifest import check_part_name
 from models.networks.padim import Padim, PadimFit
 from models.networks.resnet import Head, Trunk, build_resnet50
 from models.preprocessing import Preprocessing, default_size
@@ -29,7 +30,7 @@ from training.finetune import finetune
 from training.golden import write_golden
 from training.images import load_images
 from training.limits import ChosenLimits, choose_limits, held_out_scores
-from training.packaging import BundleDraft, Findings, check_destination, check_part_name
+from training.packaging import BundleDraft, Findings, check_destination
 from training.progress import track
 from training.report import write_report
 from training.trunk import TrunkWeights, load_trunk
@@ -75,11 +76,11 @@ def train(config: TrainConfig) -> Trained:
     check_part_name(config.part)
     check_destination(config.bundles, config.part)
     device = _choose_device(config)
-    weights = load_trunk(config.trunk)
     dataset = read_dataset(config.photos, white_level=config.white_level, progress=config.progress)
     check_trainable(dataset)
     split = split_dataset(dataset.samples, seed=config.seed, fractions=config.fractions)
     _announce(dataset, split)
+    weights = load_trunk(config.trunk)
     classes = [CLEAN, *sorted({sample.label for sample in split.train} - {CLEAN})]
     preprocessing = _choose_preprocessing(config, split.train, dataset.samples)
     size = (preprocessing.height, preprocessing.width)
@@ -229,6 +230,8 @@ def _announce(dataset: Dataset, split: Split) -> None:
     log.info("Recognised layout: %s.", dataset.layout)
     for name, counts in split.counts().items():
         log.info("%-12s %s", name, ", ".join(f"{label} {count}" for label, count in counts.items()))
+    if dataset.classes == [CLEAN]:
+        log.warning("No photos of defects are used: there is no classifier, PaDiM decides alone.")
     for hint in dataset.hints:
         log.warning("%s", hint)
     for skipped in dataset.skipped:

@@ -178,3 +178,11 @@ def test_a_person_looks_near_the_limit_and_where_the_opinions_differ() -> None:
 def test_limits_that_would_never_or_always_fire_are_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(ValidationError):
         Limits(**wrong)
+
+
+def test_a_clean_verdict_with_a_defect_class_in_the_lead_needs_review() -> None:
+    limits = Limits(classifier=0.76, anomaly=10.0)
+    decision = decide([0.34, 0.43, 0.23], ["clean", "scratch", "bent"], 1.0, limits)
+    assert decision.verdict == "clean"
+    assert decision.needs_review
+    assert "more probable than clean" in decision.review_reasons[0]

@@ -239,3 +239,13 @@ def test_cuda_without_a_gpu_refuses_before_it_listens(tiny_bundles: Path) -> Non
     assert "--device cpu" in done.stderr
     assert "Traceback" not in done.stderr
     assert "running on" not in done.stderr
+
+
+def test_a_port_that_is_taken_is_said_so(tiny_bundles: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = int(taken.getsockname()[1])
+        done = subprocess.run(command(tiny_bundles, port), capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1
+    assert f"port {port}" in done.stderr
+    assert "--port" in done.stderr
+    assert "Traceback" not in done.stderr

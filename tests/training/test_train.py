@@ -9,13 +9,14 @@ import pytest
 
 import training.train
 from models.bundle import Bundle
-from models.errors import DatasetError, ExportError
+from models.errors import ExportError, UsageError
 from models.inspector import Inspector
+from models.manifest import check_part_name
 from models.networks.padim import PadimConfig
 from training.config import TrainConfig
 from training.evaluation import evaluate_bundle
 from training.finetune import FinetuneConfig
-from training.packaging import BundleDraft, check_part_name
+from training.packaging import BundleDraft
 from training.rendering.demo import render_parts
 from training.train import train
 
@@ -112,7 +113,7 @@ def test_a_failure_leaves_nothing_behind(photos: Path, tmp_path: Path, monkeypat
 
 @pytest.mark.parametrize("name", ["", "../up", "a/b", ".hidden", "x" * 65, "späne"])
 def test_odd_part_names_are_refused(name: str) -> None:
-    with pytest.raises(DatasetError, match="part"):
+    with pytest.raises(UsageError, match="part"):
         check_part_name(name)
 
 
