@@ -110,13 +110,14 @@ def _serve(connection: Connection, classes: int, seed: int) -> None:
     # Training needs the other cores.
     cv2.setNumThreads(1)
     textures = Textures(classes, seed)
-    while True:
-        try:
+    try:
+        while True:
             order: Order = connection.recv()
-        except EOFError:
-            return
-        numbers = range(order.first, order.first + order.count)
-        connection.send(collate([render_example(textures, n, order.size, seed) for n in numbers]))
+            numbers = range(order.first, order.first + order.count)
+            connection.send(collate([render_example(textures, n, order.size, seed) for n in numbers]))
+    except (EOFError, OSError):
+        # The training is over and has hung up.
+        return
 
 
 def _cells(labels: npt.NDArray[np.integer], side: int) -> npt.NDArray[np.integer]:
