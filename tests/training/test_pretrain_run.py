@@ -109,7 +109,7 @@ def test_the_finished_file_holds_half_precision_up_to_layer3(tmp_path: Path) -> 
     assert load_trunk(str(path)).head_random
 
 
-@pytest.mark.slow
+@pytest.mark.real
 def test_a_run_is_logged_saved_and_resumed(tmp_path: Path) -> None:
     half = config(tmp_path, images=16 * PARTS)
     assert load_trunk(str(pretrain(half))).state is not None

@@ -21,7 +21,7 @@ _SERIES = 1_000_003
 
 # Of layer1, layer2 and layer3. What layer3 has learnt, the class of a texture, is what faults do not change;
 # chosen on rendered parts.
-DEVIATIONS = (3.0, 1.0, 0.3)
+DEVIATIONS = (1.0, 0.3, 0.1)
 
 
 def write_trunk(trunk: Trunk, path: Path, *, seed: int, size: int = _SIZE) -> Path:

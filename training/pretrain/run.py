@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import torch
@@ -52,28 +53,23 @@ def pretrain(config: PretrainConfig) -> Path:
         )
     config.out.mkdir(parents=True, exist_ok=True)
     started, saved = time.monotonic() - seconds, time.monotonic()
-    step, sums = 0, dict[str, float]()
+    unlogged: list[dict[str, float]] = []
     with PictureSource(config.classes, config.seed) as source, _Shown(config.progress) as shown:
         parts = _parts(config, source, started, images)
         while (share := config.share_done(time.monotonic() - started, images)) < 1.0:
             batches = [next(parts) for _ in range(PARTS)]
             figures = learner.step(batches, share)
-            step += 1
+            unlogged.append({**figures, "size": batches[-1].images.shape[1]})
             images += sum(len(batch.images) for batch in batches)
-            sums = {name: sums.get(name, 0.0) + value for name, value in figures.items()}
-            if step % _LOG_EVERY == 0:
-                seconds = time.monotonic() - started
-                means = {name: round(value / _LOG_EVERY, 4) for name, value in sums.items()}
-                sums = {}
-                size = batches[-1].images.shape[1]
-                _append(
-                    config.out / LOG,
-                    {"images": images, "seconds": round(seconds), "size": size, **means},
-                )
-                shown.update(share, images, means["surface_accuracy"])
+            if len(unlogged) == _LOG_EVERY:
+                record = _log(config.out / LOG, unlogged, images, time.monotonic() - started)
+                shown.update(share, images, record["surface_accuracy"])
+                unlogged = []
             if time.monotonic() - saved > config.checkpoint_seconds:
                 _save(checkpoint, learner, time.monotonic() - started, images)
                 saved = time.monotonic()
+    if unlogged:
+        _log(config.out / LOG, unlogged, images, time.monotonic() - started)
     _save(checkpoint, learner, time.monotonic() - started, images)
     log.info("Trained on %d pictures; settling batch norm.", images)
     return write_trunk(learner.average, config.out / TRUNK, seed=config.seed)
@@ -112,9 +108,13 @@ def _save(checkpoint: Path, learner: Learner, seconds: float, images: int) -> No
     os.replace(partial, checkpoint)
 
 
-def _append(path: Path, record: dict[str, float]) -> None:
+def _log(path: Path, steps: list[dict[str, float]], images: int, seconds: float) -> dict[str, float]:
+    """Append the means over these steps, and how far the run has come."""
+    means = {name: round(fmean(step[name] for step in steps), 4) for name in steps[0]}
+    record = {"images": images, "seconds": round(seconds), **means}
     with path.open("a", encoding="utf-8") as stream:
         stream.write(json.dumps(record) + "\n")
+    return record
 
 
 class _Shown:
