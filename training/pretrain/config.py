@@ -41,6 +41,11 @@ class PretrainConfig:
         resume: go on from the checkpoint in `out`.
         device: `auto`, `cpu` or `cuda`.
         progress: show progress on stderr.
+        stages: sizes of the pictures, in their order.
+        learning_rate: of AdamW, at its highest.
+        ema_decay: of the averaged weights, per step; they are what is kept in the end.
+        checkpoint_seconds: between two checkpoints.
+        settle_size: pixels of the pictures from which batch norm's last statistics are taken.
     """
 
     out: Path
@@ -55,6 +60,7 @@ class PretrainConfig:
     learning_rate: float = 1.2e-3
     ema_decay: float = 0.995
     checkpoint_seconds: float = 120.0
+    settle_size: int = 224
 
     def share_done(self, seconds: float, images: int) -> float:
         """How much of the training is done, 0..1."""

@@ -72,7 +72,7 @@ def pretrain(config: PretrainConfig) -> Path:
         _log(config.out / LOG, unlogged, images, time.monotonic() - started)
     _save(checkpoint, learner, time.monotonic() - started, images)
     log.info("Trained on %d pictures; settling batch norm.", images)
-    return write_trunk(learner.average, config.out / TRUNK, seed=config.seed)
+    return write_trunk(learner.average, config.out / TRUNK, seed=config.seed, size=config.settle_size)
 
 
 def _device(choice: str) -> str:
