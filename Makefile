@@ -46,9 +46,10 @@ format: setup  ## Format and mend what can be mended
 	$(BIN)/ruff check --fix .
 
 lock: setup  ## Write requirements.lock anew from pyproject.toml
-	$(BIN)/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
-	$(BIN)/uv pip compile pyproject.toml --extra training --extra dev --universal --python-version 3.11 \
-		--generate-hashes --no-emit-index-url --quiet --output-file requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	$(BIN)/uv pip compile pyproject.toml --extra training --extra dev --extra postgres --extra s3 --extra parquet \
+		--extra telemetry --universal --python-version 3.11 --generate-hashes --no-emit-index-url --quiet \
+		--output-file requirements.lock
 
 clean:  ## Remove what was made, bundles aside
 	rm -rf .venv demo .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
