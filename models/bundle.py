@@ -39,11 +39,12 @@ class GoldenResult(BaseModel):
 
 
 class SplitRecord(BaseModel):
-    """Which split a photo went to, by the sha256 of its bytes."""
+    """Which split a photo went to, by the sha256 of its bytes and of its decoded pixels (empty if not known)."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     sha256: str
+    pixels_sha256: str = ""
     file: str
     label: str
     group: str

@@ -102,8 +102,8 @@ def evaluate_bundle(
 ) -> Evaluation:
     """Inspect a folder of labelled photos with a bundle.
 
-    Photos that the bundle was trained or calibrated on are known by their sha256 and left out, unless
-    `include_all`.
+    Photos that the bundle was trained or calibrated on are known by their digests, of the bytes or of the
+    pixels, and left out, unless `include_all`.
 
     Raises:
         BundleError, DeviceError: when the bundle cannot be loaded.
@@ -112,8 +112,9 @@ def evaluate_bundle(
     inspector = Inspector.load(bundle, device)
     manifest = inspector.manifest
     dataset = read_dataset(photos, white_level=manifest.preprocessing.white_level, progress=progress)
-    seen = {item.sha256 for item in inspector.bundle.splits() if item.split in ("train", "calibration")}
-    unseen = [sample for sample in dataset.samples if sample.sha256 not in seen]
+    used = [item for item in inspector.bundle.splits() if item.split in ("train", "calibration")]
+    seen = {digest for item in used for digest in (item.sha256, item.pixels_sha256)} - {""}
+    unseen = [s for s in dataset.samples if seen.isdisjoint((s.sha256, s.pixels_sha256))]
     n_seen = len(dataset.samples) - len(unseen)
     chosen = list(dataset.samples) if include_all else unseen
     if not chosen:

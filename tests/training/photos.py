@@ -46,7 +46,15 @@ def painted_sample(path: Path, pixels: npt.NDArray[np.uint8], label: str) -> Sam
 def record_splits(bundle: Path, samples: Sequence[Sample], split: str) -> None:
     """Write into a bundle that these photos went to that split."""
     records = [
-        SplitRecord(sha256=s.sha256, file=s.name, label=s.label, group=s.group, split=split) for s in samples
+        SplitRecord(
+            sha256=s.sha256,
+            pixels_sha256=s.pixels_sha256,
+            file=s.name,
+            label=s.label,
+            group=s.group,
+            split=split,
+        )
+        for s in samples
     ]
     (bundle / SPLITS).write_text(json.dumps([record.model_dump() for record in records]))
     manifest = Bundle.open(bundle, verify=False).manifest

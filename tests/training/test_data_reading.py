@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from models.bundle import sha256_of_file
 from models.errors import DatasetError
 from training.data.layouts import read_dataset
 from training.data.samples import Dataset, Sample, check_trainable, read_mask
@@ -99,8 +100,8 @@ def test_the_same_file_under_two_labels_is_left_out_altogether(tmp_path: Path) -
     dataset = read_dataset(tmp_path, progress=False)
     assert [s.name for s in dataset.samples] == ["good/b.png"]
     assert reasons(dataset) == {
-        "dent/x.png": "labelled dent, but good/a.png is the same file labelled clean",
-        "good/a.png": "labelled clean, but dent/x.png is the same file labelled dent",
+        "dent/x.png": "labelled dent, but good/a.png is the same photo labelled clean",
+        "good/a.png": "labelled clean, but dent/x.png is the same photo labelled dent",
     }
 
 
@@ -114,6 +115,20 @@ def test_the_same_file_twice_joins_the_groups_of_both(tmp_path: Path) -> None:
     groups = {s.name: s.group for s in read_dataset(tmp_path, progress=False).samples}
     assert {groups[f"good/{index}.png"] for index in (0, 1, 2, 9)} == {"A"}
     assert groups["good/3.png"] == "C"
+
+
+def test_equal_pixels_in_other_bytes_are_the_same_photo(tmp_path: Path) -> None:
+    photo = write(tmp_path / "good" / "a.png", plain(1))
+    write(tmp_path / "good" / "b.png", plain(2))
+    write(tmp_path / "good" / "c.bmp", plain(1))
+    write(tmp_path / "dent" / "x.bmp", plain(2))
+    dataset = read_dataset(tmp_path, progress=False)
+    assert sha256_of_file(photo) != sha256_of_file(tmp_path / "good" / "c.bmp")
+    assert {s.name: s.group for s in dataset.samples} == {
+        "good/a.png": dataset.samples[0].pixels_sha256,
+        "good/c.bmp": dataset.samples[0].pixels_sha256,
+    }
+    assert reasons(dataset).keys() == {"good/b.png", "dent/x.bmp"}
 
 
 def test_the_same_file_for_training_and_testing_is_used_once(tmp_path: Path) -> None:

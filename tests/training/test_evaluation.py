@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from rich.console import Console
 
 from models.errors import DatasetError
@@ -174,6 +175,18 @@ def test_photos_the_bundle_was_made_from_are_left_out_by_their_bytes(
     everything = evaluate(photos, bundle, include_all=True)
     assert (everything.n_left_out, everything.n_seen) == (0, left_out)
     assert everything.metrics.n_good == 5
+
+
+def test_photos_the_bundle_was_made_from_are_left_out_in_other_bytes_too(tmp_path: Path):
+    bundle = make_tiny_bundle(tmp_path / "bundles")
+    photos = paint_folder(tmp_path / "photos", {"good": 4})
+    record_splits(bundle, read_dataset(photos, progress=False).samples[:1], "train")
+    used = photos / "good" / "good_00.png"
+    Image.open(used).save(used.with_suffix(".bmp"))
+    used.unlink()
+
+    evaluation = evaluate(photos, bundle)
+    assert (evaluation.n_left_out, evaluation.metrics.n_good) == (1, 3)
 
 
 def test_nothing_left_to_evaluate_on_is_refused_with_the_remedy(tmp_path: Path):

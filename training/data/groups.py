@@ -1,4 +1,4 @@
-"""Groups: photos that must stay together, because they show the same part or are the same file."""
+"""Groups: photos that must stay together, because they show the same part or are the same photo."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -7,7 +7,7 @@ from training.data.samples import Sample
 
 
 def join_groups(samples: Iterable[Sample]) -> list[Sample]:
-    """Give every photo the group it belongs to once equal files have joined their groups.
+    """Give every photo the group it belongs to once equal photos have joined their groups.
 
     A joined group is named after the first of the declared names in it, or after the photos' digest if
     none was declared. Joining again changes nothing.
@@ -32,8 +32,8 @@ def join_groups(samples: Iterable[Sample]) -> list[Sample]:
         name, root = sample.group, find(_content(sample))
         if name:
             names[root] = min(name, names.get(root, name))
-    return [replace(s, group=names.get(find(_content(s)), s.sha256)) for s in samples]
+    return [replace(s, group=names.get(find(_content(s)), s.content)) for s in samples]
 
 
 def _content(sample: Sample) -> str:
-    return f"content:{sample.sha256}"
+    return f"content:{sample.content}"

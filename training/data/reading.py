@@ -1,5 +1,6 @@
 """Opens the photos that a layout names: decodes each, checks its mask, and settles duplicates."""
 
+import hashlib
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from rich.progress import track
 from models.cores import usable_cores
 from models.decision import CLEAN
 from models.errors import DatasetError, PhotoError
-from models.photo import read_photo
+from models.photo import Photo, read_photo
 from training.data.groups import join_groups
 from training.data.listing import Entry, Listing, name_of
 from training.data.samples import Dataset, Sample, Skipped, read_mask
@@ -80,8 +81,15 @@ def _read(entry: Entry, root: Path, white_level: int) -> _Reading:
         mask=mask,
         group=entry.group,
         split=entry.split,
+        pixels_sha256=_digest(photo),
     )
     return _Reading(sample, skipped)
+
+
+def _digest(photo: Photo) -> str:
+    digest = hashlib.sha256(f"{photo.height} x {photo.width} RGB".encode())
+    digest.update(photo.pixels)
+    return digest.hexdigest()
 
 
 def _check_mask(path: Path, height: int, width: int) -> str:
@@ -100,24 +108,24 @@ def _without_mask(mask: str, reason: str, entry: Entry) -> tuple[Skipped, ...]:
 
 
 def _settle_duplicates(samples: Iterable[Sample]) -> tuple[list[Sample], list[Skipped]]:
-    """Leave out photos with equal bytes that contradict each other in label or prescribed split."""
+    """Leave out equal photos that contradict each other in label or prescribed split."""
     by_content: dict[str, list[Sample]] = {}
     for sample in samples:
-        by_content.setdefault(sample.sha256, []).append(sample)
+        by_content.setdefault(sample.content, []).append(sample)
     kept, skipped = [], []
     for same in by_content.values():
         first = same[0]
         if any(sample.label != first.label for sample in same):
             for sample in same:
                 other = next(s for s in same if s.label != sample.label)
-                reason = f"labelled {sample.label}, but {other.name} is the same file labelled {other.label}"
+                reason = f"labelled {sample.label}, but {other.name} is the same photo labelled {other.label}"
                 skipped.append(Skipped(sample.name, reason))
             continue
         for sample in same:
             if sample.split == first.split:
                 kept.append(sample)
             else:
-                reason = f"the same file as {first.name}, which belongs to another split"
+                reason = f"the same photo as {first.name}, which belongs to another split"
                 skipped.append(Skipped(sample.name, reason))
     return sorted(kept, key=lambda sample: sample.name), skipped
 

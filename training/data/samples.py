@@ -31,6 +31,8 @@ class Sample:
         name: its path relative to the data set's root, with forward slashes.
         label: `clean`, or the name of a defect class.
         sha256: hex digest of the file's bytes.
+        pixels_sha256: hex digest of the decoded photo, equal for files that differ in their bytes alone
+            (metadata, compression without loss); empty if not known.
         height, width: pixels of the upright photo.
         bit_depth: bits per channel as encoded, 8 or 16.
         peak: the brightest value as encoded, 0..2**bit_depth - 1.
@@ -50,6 +52,12 @@ class Sample:
     mask: Path | None = None
     group: str = ""
     split: Prescription | None = None
+    pixels_sha256: str = ""
+
+    @property
+    def content(self) -> str:
+        """Names what the photo shows: the digest of its pixels, or else of its bytes."""
+        return self.pixels_sha256 or self.sha256
 
 
 @dataclass(frozen=True)

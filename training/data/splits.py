@@ -44,9 +44,16 @@ class Split:
         return {name: {label: c[label] for label in order if c[label]} for name, c in counters.items()}
 
     def records(self) -> list[SplitRecord]:
-        """Which photo went where, by the sha256 of its bytes, as the bundle keeps it."""
+        """Which photo went where, by its digests, as the bundle keeps it."""
         return [
-            SplitRecord(sha256=s.sha256, file=s.name, label=s.label, group=s.group, split=name)
+            SplitRecord(
+                sha256=s.sha256,
+                pixels_sha256=s.pixels_sha256,
+                file=s.name,
+                label=s.label,
+                group=s.group,
+                split=name,
+            )
             for name, part in self.parts().items()
             for s in part
         ]
@@ -57,10 +64,10 @@ def split_dataset(
 ) -> Split:
     """Split photos into train, calibration and test.
 
-    Groups stay together (photos with equal bytes are a group), and a prescribed split is honoured. Within
+    Groups stay together (equal photos are a group), and a prescribed split is honoured. Within
     that, every label meets the fractions as nearly as its groups allow, and a label with three groups or
     more appears in every split (where labels share groups: as far as moving single groups can bring it).
-    The result depends on the photos' bytes, labels, grouping and prescriptions and on the seed; not on
+    The result depends on the photos' content, labels, grouping and prescriptions and on the seed; not on
     names or order.
 
     Args:
@@ -103,13 +110,13 @@ def _shares(fractions: tuple[float, float, float]) -> Shares:
 
 
 def _units(samples: Sequence[Sample], seed: int) -> list[list[Sample]]:
-    """The groups, in an order that only their photos' bytes and labels and the seed decide."""
+    """The groups, in an order that only their photos' content and labels and the seed decide."""
     groups: dict[str, list[Sample]] = {}
     for sample in samples:
         groups.setdefault(sample.group, []).append(sample)
 
     def key(unit: list[Sample]) -> str:
-        content = sorted(f"{sample.sha256} {sample.label} {sample.split}" for sample in unit)
+        content = sorted(f"{sample.content} {sample.label} {sample.split}" for sample in unit)
         return hashlib.sha256("\n".join([str(seed), *content]).encode()).hexdigest()
 
     return sorted(groups.values(), key=key)
