@@ -39,7 +39,7 @@ class GoldenResult(BaseModel):
 
 
 class SplitRecord(BaseModel):
-    """Which split a photo went to, by the sha256 of its bytes and of its decoded pixels (empty if not known)."""
+    """Which split a photo went to, by the sha256 of its bytes and of its pixels (empty if not known)."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

@@ -88,7 +88,7 @@ def _read(entry: Entry, root: Path, white_level: int) -> _Reading:
 
 def _digest(photo: Photo) -> str:
     digest = hashlib.sha256(f"{photo.height} x {photo.width} RGB".encode())
-    digest.update(photo.pixels)
+    digest.update(photo.pixels.data)
     return digest.hexdigest()
 
 
