@@ -1,14 +1,15 @@
 """Fine-tuning ResNet50 to the clean class and the defect classes.
 
-Whatever stays frozen is run once for each photo and each augmented view of it that is drawn; its
-activations are kept, and only the rest of the network is trained on them.
+First the linear read-out is fitted alone; then the layers that the strategy names move, from there. Whatever
+stays frozen is run once for each photo and each augmented view of it that is drawn; its activations are
+kept, and only the rest of the network is trained on them.
 """
 
 import copy
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,9 +20,9 @@ from models.errors import TrunkError
 from models.networks.resnet import Head, Trunk
 from training.augmentation import Augmentation
 from training.progress import track
+from training.readout import fit_readout
+from training.stages import Stage, Strategy, split_network
 from training.views import LabelledImages, ViewCache, activations
-
-Strategy = Literal["head", "layer4", "discriminative", "full"]
 
 
 @dataclass(frozen=True)
@@ -29,13 +30,14 @@ class FinetuneConfig:
     """How the classifier is fine-tuned.
 
     Attributes:
-        strategy: `head` trains the read-out, `layer4` also layer4, `discriminative` every layer with
-            learning rates that fall towards the input, `full` every layer alike.
+        strategy: `head` fits the read-out, `layer4` then moves layer4 with it, `discriminative` every layer
+            with learning rates that fall towards the input, `full` every layer alike.
         epochs: at most; early stopping usually ends sooner.
         patience: epochs without a better calibration loss before stopping.
         epoch_samples: views drawn per epoch at most, half of them clean.
         views: views per photo that are drawn from: the photo itself and augmented ones.
-        learning_rate: of the read-out; AdamW, warm-up over the first tenth, then cosine.
+        readout_views: of these, how many the read-out is fitted on.
+        learning_rate: of the read-out and layer4; AdamW, warm-up over the first tenth, then cosine.
     """
 
     strategy: Strategy = "layer4"
@@ -44,11 +46,23 @@ class FinetuneConfig:
     batch: int = 16
     epoch_samples: int = 320
     views: int = 8
-    learning_rate: float = 1e-3
+    readout_views: int = 3
+    learning_rate: float = 1e-4
     weight_decay: float = 0.05
     label_smoothing: float = 0.02
     seed: int = 0
     augmentation: Augmentation = field(default_factory=Augmentation)
+
+
+@dataclass(frozen=True)
+class _Lessons:
+    """What is learnt from and judged on: views of the training photos, and the calibration photos."""
+
+    views: ViewCache
+    labels: Tensor
+    held_out: Tensor
+    truth: Tensor
+    device: str
 
 
 def finetune(
@@ -59,7 +73,6 @@ def finetune(
     config: FinetuneConfig,
     *,
     train_statistics: bool = False,
-    new_layer4: bool = False,
     device: str = "cpu",
     progress: bool = True,
 ) -> list[dict[str, float]]:
@@ -67,47 +80,83 @@ def finetune(
 
     Args:
         trunk, head: the network; which of their weights move is the strategy's choice.
-        train, calibration: photos to learn from, and photos to stop on.
+        train, calibration: photos to learn from, each class among them, and photos to stop on.
         train_statistics: let batch norm follow the data in the layers that are trained (for random
             trunks); otherwise its statistics stay as they are, as suits small batches.
-        new_layer4: layer4 starts from random weights: it learns as fast as the read-out, and its batch norm
-            follows the data.
 
     Raises:
         TrunkError: when a loss is not a finite number.
 
     Returns:
-        One record an epoch: epoch, train_loss, calibration_loss, calibration_accuracy (mean over classes).
+        One record an epoch: epoch, train_loss (not for epoch 0, the fitted read-out alone), calibration_loss,
+        calibration_accuracy (mean over classes).
     """
     torch.manual_seed(config.seed)
-    frozen, trained = _split_network(trunk, head, config.strategy)
-    trunk.to(device).to(memory_format=torch.channels_last).requires_grad_(False)
-    head.to(device).to(memory_format=torch.channels_last).requires_grad_(False)
-    network = nn.Sequential(*trained)
-    groups = _parameter_groups(trunk, head, config, new_layer4)
-    network.requires_grad_(True)
-
-    cache = ViewCache(
-        frozen, train.images, config.augmentation, views=config.views, seed=config.seed, device=device
+    for module in (trunk, head):
+        module.to(device).to(memory_format=torch.channels_last).eval().requires_grad_(False)
+    frozen, stage = split_network(trunk, head, config.strategy, train.images.shape[1:3])
+    lessons = _Lessons(
+        views=ViewCache(
+            frozen, train.images, config.augmentation, views=config.views, seed=config.seed, device=device
+        ),
+        labels=torch.from_numpy(train.labels),
+        held_out=activations(frozen, calibration.images, device),
+        truth=torch.from_numpy(calibration.labels),
+        device=device,
     )
-    held_out = activations(frozen, calibration.images, device)
-    labels, calibration_labels = torch.from_numpy(train.labels), torch.from_numpy(calibration.labels)
-    per_epoch = min(config.epoch_samples, max(len(labels), 4 * config.batch))
+    _fit_readout(stage, lessons, min(config.readout_views, lessons.views.views), progress)
+    history = [{"epoch": 0, **_judge(stage, lessons)}]
+    groups = _parameter_groups(trunk, head, config)
+    if groups:
+        history += _descend(stage, groups, lessons, config, history[0], train_statistics, progress)
+    for module in (trunk, head):
+        module.eval().requires_grad_(False)
+    return history
+
+
+@torch.inference_mode()
+def _fit_readout(stage: Stage, lessons: _Lessons, n_views: int, progress: bool) -> None:
+    photos = torch.arange(len(lessons.labels))
+
+    def features(activations: Tensor) -> Tensor:
+        return stage.features(_to_network(activations, lessons.device)).float().cpu()
+
+    seen = []
+    for view in track(range(n_views), "Fitting the read-out", enabled=progress):
+        for part in torch.split(photos, 32):
+            seen.append(features(lessons.views.take(part, torch.full_like(part, view))))
+    judged = torch.cat([features(part) for part in torch.split(lessons.held_out, 32)])
+    fit_readout(stage.fc, torch.cat(seen), lessons.labels.repeat(n_views), judged, lessons.truth)
+
+
+def _descend(
+    stage: Stage,
+    groups: list[dict[str, Any]],
+    lessons: _Lessons,
+    config: FinetuneConfig,
+    start: dict[str, float],
+    train_statistics: bool,
+    progress: bool,
+) -> list[dict[str, float]]:
+    """Move the groups' weights by gradient descent, and end with the best epoch's, or as they were."""
+    for group in groups:
+        for parameter in group["params"]:
+            parameter.requires_grad_(True)
+    per_epoch = min(config.epoch_samples, max(len(lessons.labels), 4 * config.batch))
     steps = math.ceil(per_epoch / config.batch)
     optimiser = torch.optim.AdamW(groups, weight_decay=config.weight_decay)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, _warmup_cosine(config.epochs * steps))
     generator = torch.Generator().manual_seed(config.seed)
-
-    history: list[dict[str, float]] = []
-    best = _Best(network)
+    best = _Best(stage)
+    best.waited_after(start["calibration_loss"])
+    history = []
     for epoch in track(range(1, config.epochs + 1), "Fine-tuning", enabled=progress):
-        network.train(train_statistics)
-        head.train(train_statistics or (new_layer4 and config.strategy != "head"))
+        stage.train(train_statistics)
         losses = []
-        for photos in _balanced_batches(labels, steps, config.batch, generator):
-            views = torch.randint(cache.views, photos.shape, generator=generator)
-            logits = network(_to_network(cache.take(photos, views), device))
-            target = labels[photos].to(device)
+        for photos in _balanced_batches(lessons.labels, steps, config.batch, generator):
+            views = torch.randint(lessons.views.views, photos.shape, generator=generator)
+            logits = stage(_to_network(lessons.views.take(photos, views), lessons.device))
+            target = lessons.labels[photos].to(lessons.device)
             loss = F.cross_entropy(logits, target, label_smoothing=config.label_smoothing)
             optimiser.zero_grad(set_to_none=True)
             torch.autograd.backward(loss)
@@ -119,21 +168,11 @@ def finetune(
                 "Fine-tuning gave losses that are not finite numbers.",
                 "Check the trunk's weights, or fine-tune less: --finetune head.",
             )
-        network.eval()
-        held_out_loss, accuracy = _judge(network, held_out, calibration_labels, device)
-        history.append(
-            {
-                "epoch": epoch,
-                "train_loss": float(np.mean(losses)),
-                "calibration_loss": held_out_loss,
-                "calibration_accuracy": accuracy,
-            }
-        )
-        if best.waited_after(held_out_loss) >= config.patience:
+        stage.eval()
+        history.append({"epoch": epoch, "train_loss": float(np.mean(losses)), **_judge(stage, lessons)})
+        if best.waited_after(history[-1]["calibration_loss"]) >= config.patience:
             break
     best.restore()
-    trunk.eval().requires_grad_(False)
-    head.eval().requires_grad_(False)
     return history
 
 
@@ -159,50 +198,16 @@ class _Best:
         self._network.load_state_dict(self._state)
 
 
-class _Pool(nn.Module):
-    """layer3 to pooled layer4 features: the frozen part of the `head` strategy."""
-
-    def __init__(self, head: Head) -> None:
-        super().__init__()
-        self.head = head
-
-    def forward(self, layer3: Tensor) -> Tensor:
-        return self.head.pool(layer3)
-
-
-class _LastLayer(nn.Module):
-    """The trunk, giving layer3 alone."""
-
-    def __init__(self, trunk: Trunk) -> None:
-        super().__init__()
-        self.trunk = trunk
-
-    def forward(self, image: Tensor) -> Tensor:
-        layer3: Tensor = self.trunk(image)[2]
-        return layer3
-
-
-def _split_network(trunk: Trunk, head: Head, strategy: Strategy) -> tuple[nn.Module | None, list[nn.Module]]:
-    """The part to run once (None: nothing is frozen) and the modules to train, in order."""
-    if strategy == "head":
-        return nn.Sequential(_LastLayer(trunk), _Pool(head)), [head.fc]
-    if strategy == "layer4":
-        return _LastLayer(trunk), [head]
-    return None, [_LastLayer(trunk), head]
-
-
-def _parameter_groups(
-    trunk: Trunk, head: Head, config: FinetuneConfig, new_layer4: bool
-) -> list[dict[str, Any]]:
-    # The read-out is new and learns fast; what is pretrained moves a tenth as fast or slower.
-    groups: list[tuple[nn.Module, float]] = [(head.fc, 1.0)]
-    if config.strategy != "head":
-        groups.append((head.layer4, 1.0 if new_layer4 else 0.1))
+def _parameter_groups(trunk: Trunk, head: Head, config: FinetuneConfig) -> list[dict[str, Any]]:
+    """What gradient descent moves, and how fast; empty where the fitted read-out is all."""
+    if config.strategy == "head" or (config.strategy == "layer4" and head.layer4 is None):
+        return []
+    groups: list[tuple[nn.Module, float]] = [(head, 1.0)]
     if config.strategy == "discriminative":
         layers = [trunk.layer3, trunk.layer2, trunk.layer1, trunk.stem]
-        groups += [(layer, 0.1 * 0.4**depth) for depth, layer in enumerate(layers, start=1)]
+        groups += [(layer, 0.4**depth) for depth, layer in enumerate(layers, start=1)]
     elif config.strategy == "full":
-        groups.append((trunk, 0.1))
+        groups.append((trunk, 1.0))
     return [
         {"params": list(module.parameters()), "lr": config.learning_rate * factor}
         for module, factor in groups
@@ -234,17 +239,18 @@ def _to_network(activations: Tensor, device: str) -> Tensor:
     moved = activations.to(device)
     if moved.dtype == torch.uint8:
         return moved
-    moved = moved.float()
-    return moved.contiguous(memory_format=torch.channels_last) if moved.ndim == 4 else moved
+    return moved.float()
 
 
 @torch.inference_mode()
-def _judge(network: nn.Module, held_out: Tensor, labels: Tensor, device: str) -> tuple[float, float]:
+def _judge(stage: Stage, lessons: _Lessons) -> dict[str, float]:
     """Cross-entropy and accuracy on held-out photos, every class counting alike."""
-    logits = torch.cat([network(_to_network(part, device)).cpu() for part in torch.split(held_out, 32)])
-    losses = F.cross_entropy(logits, labels, reduction="none")
-    right = (logits.argmax(dim=1) == labels).float()
-    classes = torch.unique(labels)
-    loss = torch.stack([losses[labels == c].mean() for c in classes]).mean()
-    accuracy = torch.stack([right[labels == c].mean() for c in classes]).mean()
-    return loss.item(), accuracy.item()
+    parts = torch.split(lessons.held_out, 32)
+    logits = torch.cat([stage(_to_network(part, lessons.device)).cpu() for part in parts])
+    losses = F.cross_entropy(logits, lessons.truth, reduction="none")
+    right = (logits.argmax(dim=1) == lessons.truth).float()
+    members = [lessons.truth == c for c in torch.unique(lessons.truth)]
+    return {
+        "calibration_loss": torch.stack([losses[those].mean() for those in members]).mean().item(),
+        "calibration_accuracy": torch.stack([right[those].mean() for those in members]).mean().item(),
+    }

@@ -129,10 +129,10 @@ def _train_networks(
 ) -> _Networks:
     torch.manual_seed(config.seed)
     trunk, head = build_resnet50(len(classes), weights.state)
-    if weights.head_random:
+    if weights.random:
         # Random layers take their batch-norm statistics from the photos, or activations would grow unchecked.
-        unsettled = nn.ModuleList([trunk, head]) if weights.random else head
-        settle(unsettled, lambda part: head(trunk(part)[2]), torch.from_numpy(images["train"][:64]))
+        unsettled = nn.ModuleList([trunk, head])
+        settle(unsettled, lambda part: head(trunk(part)), torch.from_numpy(images["train"][:64]))
     history: list[dict[str, float]] = []
     if len(classes) > 1:
         history = finetune(
@@ -142,7 +142,6 @@ def _train_networks(
             _labelled(images["calibration"], split.calibration, classes),
             config.finetune,
             train_statistics=weights.random,
-            new_layer4=weights.head_random,
             device=device,
             progress=config.progress,
         )

@@ -38,7 +38,7 @@ SHIPPED_LICENCE = "the project's own; trained on rendered pictures alone"
 class TrunkWeights:
     """Weights with torchvision's names, float32, without `fc.*`; None means random initialisation.
 
-    A file may end at layer3, as the shipped one does: `layer4.*` then starts from random weights.
+    A file may end at layer3, as the shipped one does: the classifier then has no layer4.
     """
 
     state: dict[str, Tensor] | None
@@ -48,11 +48,6 @@ class TrunkWeights:
     def random(self) -> bool:
         """Nothing of the network is pretrained."""
         return self.state is None
-
-    @property
-    def head_random(self) -> bool:
-        """layer4 is not pretrained, whatever came before it is."""
-        return self.state is None or "layer4.0.conv1.weight" not in self.state
 
 
 def load_trunk(choice: str) -> TrunkWeights:

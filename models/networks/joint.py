@@ -16,7 +16,7 @@ class ClassifierGraph(nn.Module):
         self.head = head
 
     def forward(self, image: Tensor) -> Tensor:
-        return torch.softmax(self.head(self.trunk(image)[2]), dim=1)
+        return torch.softmax(self.head(self.trunk(image)), dim=1)
 
 
 class PadimGraph(nn.Module):
@@ -50,5 +50,5 @@ class JointGraph(nn.Module):
         if self.head is None:
             probabilities = torch.ones_like(anomaly_score)[:, None]
         else:
-            probabilities = torch.softmax(self.head(layers[2]), dim=1)
+            probabilities = torch.softmax(self.head(layers), dim=1)
         return probabilities, anomaly_map, anomaly_score

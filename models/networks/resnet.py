@@ -4,6 +4,7 @@ He et al., Deep Residual Learning for Image Recognition, CVPR 2016; weights and 
 """
 
 from collections import OrderedDict
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -55,31 +56,53 @@ class Trunk(nn.Module):
 
 
 class Head(nn.Module):
-    """layer4, pooling and the linear read-out: layer3 [N, 1024, h, w] to logits [N, C]."""
+    """The classifier on top of the trunk: pooled features of layer2-4 and a linear read-out to C logits.
 
-    def __init__(self, network: nn.Module, n_classes: int) -> None:
+    A scratch is small: the mean of layer4 alone dilutes it. So the read-out also sees the mean and the
+    maximum of layer2 and of layer3. Without weights for layer4 there is none, and it sees those alone.
+    """
+
+    def __init__(self, network: nn.Module, n_classes: int, *, with_layer4: bool = True) -> None:
         super().__init__()
-        self.layer4 = network.get_submodule("layer4")
-        self.fc = nn.Linear(2048, n_classes)
+        self.layer4 = network.get_submodule("layer4") if with_layer4 else None
+        self.fc = nn.Linear(2 * sum(LAYER_CHANNELS[1:]) + (2048 if with_layer4 else 0), n_classes)
 
-    def pool(self, layer3: Tensor) -> Tensor:
-        """layer3 [N, 1024, h, w] to pooled features [N, 2048]."""
-        features: Tensor = self.layer4(layer3)
-        return features.mean(dim=(2, 3))
+    def pool_trunk(self, layers: Sequence[Tensor]) -> Tensor:
+        """layer1-3, as the trunk gives them, to the pooled features of layer2 and layer3 [N, 3072]."""
+        return torch.cat([pool(layer) for layer in layers[1:] for pool in (_mean, _maximum)], dim=1)
 
-    def forward(self, layer3: Tensor) -> Tensor:
-        logits: Tensor = self.fc(self.pool(layer3))
+    def read_out(self, pooled: Tensor, layer3: Tensor) -> Tensor:
+        """Pooled features [N, 3072] and layer3 [N, 1024, h, w] to logits [N, C]."""
+        logits: Tensor = self.fc(self.features(pooled, layer3))
         return logits
+
+    def features(self, pooled: Tensor, layer3: Tensor) -> Tensor:
+        """What the linear read-out sees: `pooled` and, where there is a layer4, its mean."""
+        if self.layer4 is None:
+            return pooled
+        return torch.cat([pooled, _mean(self.layer4(layer3))], dim=1)
+
+    def forward(self, layers: Sequence[Tensor]) -> Tensor:
+        return self.read_out(self.pool_trunk(layers), layers[2])
+
+
+def _mean(layer: Tensor) -> Tensor:
+    return layer.mean(dim=(2, 3))
+
+
+def _maximum(layer: Tensor) -> Tensor:
+    return layer.amax(dim=(2, 3))
 
 
 def build_resnet50(n_classes: int, state: dict[str, Tensor] | None = None) -> tuple[Trunk, Head]:
     """Make trunk and head; `state` holds torchvision's keys, without `fc.*`. Random weights if None.
 
-    A state without any `layer4.*` leaves layer4 random.
+    A state without any `layer4.*` gives a head without layer4.
     """
     network = resnet50(weights=None)
+    with_layer4 = state is None or any(name.startswith("layer4.") for name in state)
     if state is not None:
         given = {name.split(".")[0] for name in state}
         fresh = {n: v for n, v in network.state_dict().items() if n.split(".")[0] in {"fc", "layer4"} - given}
         network.load_state_dict({**fresh, **state}, strict=True)
-    return Trunk(network).eval(), Head(network, n_classes).eval()
+    return Trunk(network).eval(), Head(network, n_classes, with_layer4=with_layer4).eval()

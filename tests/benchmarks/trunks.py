@@ -133,9 +133,9 @@ def measure_classifier(choice: str, photos: Photos, split: Split, seed: int) -> 
         return LabelledImages(photos.images[rows], np.array(labels, dtype=np.int64))
 
     train, calibration, test = (labelled(part) for part in split.parts().values())
-    if weights.head_random:
-        unsettled = nn.ModuleList([trunk, head]) if weights.random else head
-        settle(unsettled, lambda part: head(trunk(part)[2]), torch.from_numpy(train.images[:64]))
+    if weights.random:
+        unsettled = nn.ModuleList([trunk, head])
+        settle(unsettled, lambda part: head(trunk(part)), torch.from_numpy(train.images[:64]))
     finetune(
         trunk,
         head,
@@ -143,12 +143,11 @@ def measure_classifier(choice: str, photos: Photos, split: Split, seed: int) -> 
         calibration,
         FinetuneConfig(seed=seed),
         train_statistics=weights.random,
-        new_layer4=weights.head_random,
         progress=False,
     )
     with torch.inference_mode():
         batches = torch.split(torch.from_numpy(test.images), 8)
-        probabilities = torch.cat([head(trunk(b)[2]).softmax(dim=1) for b in batches]).numpy()
+        probabilities = torch.cat([head(trunk(b)).softmax(dim=1) for b in batches]).numpy()
     right = probabilities.argmax(axis=1) == test.labels
     accuracy = fmean(float(right[test.labels == c].mean()) for c in np.unique(test.labels))
     return {

@@ -100,11 +100,19 @@ def history_figures(history: Sequence[Mapping[str, float]]) -> list[Figure]:
     """Training curves over the epochs: the two losses, and the accuracy on calibration photos."""
     if not history:
         return [Figure("There are no training curves: no classifier was fine-tuned.")]
+    if len(history) == 1:
+        loss, accuracy = history[0]["calibration_loss"], history[0]["calibration_accuracy"]
+        return [
+            Figure(
+                "There are no training curves: the read-out was fitted in one step "
+                f"(calibration loss {loss:.3f}, accuracy {accuracy:.1%})."
+            )
+        ]
     losses = {"train_loss": "training loss", "calibration_loss": "calibration loss"}
-    accuracy = {"calibration_accuracy": "calibration accuracy"}
+    accuracies = {"calibration_accuracy": "calibration accuracy"}
     return [
         _curves(history, losses, "loss", top=None),
-        _curves(history, accuracy, "accuracy", top=1.0),
+        _curves(history, accuracies, "accuracy", top=1.0),
     ]
 
 

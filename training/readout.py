@@ -1,0 +1,71 @@
+"""The linear read-out, fitted as a logistic regression before any other weight moves.
+
+A read-out that fits the pretrained features first keeps fine-tuning from distorting them (Kumar et al.,
+Fine-Tuning can Distort Pretrained Features and Underperform Out-of-Distribution, ICLR 2022).
+"""
+
+import warnings
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import log_loss
+from torch import Tensor, nn
+
+Floats = npt.NDArray[np.float64]
+
+# Inverse strengths of the L2 penalty to choose from, for features of unit variance.
+_STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1)
+_ITERATIONS = 300
+
+
+def fit_readout(readout: nn.Linear, train: Tensor, labels: Tensor, held_out: Tensor, truth: Tensor) -> None:
+    """Set the weights of `readout` to a logistic regression in which clean counts as much as all defects.
+
+    The strength of the L2 penalty is the one with the lowest log loss on the held-out features.
+
+    Args:
+        readout: [D] features to [C] logits.
+        train: float [N, D]; standardised inside, and the scale folded into the weights.
+        labels: int64 [N], 0 for clean; each of the C classes occurs.
+        held_out, truth: features float [M, D] and labels int64 [M] to choose the strength on.
+    """
+    features = train.numpy().astype(np.float64)
+    centre, spread = features.mean(axis=0), features.std(axis=0) + 1e-6
+    features = (features - centre) / spread
+    judged = (held_out.numpy().astype(np.float64) - centre) / spread
+    fits = [_fit(features, labels.numpy(), strength) for strength in _STRENGTHS]
+    losses = [_loss(fit, judged, truth.numpy()) for fit in fits]
+    best = fits[int(np.argmin(losses))]
+    coefficients, offsets = best.coef_, best.intercept_
+    if len(coefficients) == 1:
+        # Of two classes the library keeps the second one's logit alone.
+        coefficients, offsets = np.stack([0 * coefficients[0], coefficients[0]]), np.array([0.0, offsets[0]])
+    weight = coefficients / spread
+    with torch.no_grad():
+        readout.weight.copy_(torch.from_numpy(weight))
+        readout.bias.copy_(torch.from_numpy(offsets - weight @ centre))
+
+
+def _fit(features: Floats, labels: npt.NDArray[np.int64], strength: float) -> LogisticRegression:
+    model = LogisticRegression(C=strength, max_iter=_ITERATIONS, tol=1e-3)
+    with warnings.catch_warnings():
+        # A penalised fit that is cut short serves as well as one carried to the last digit.
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        return model.fit(features, labels, sample_weight=_balanced(labels))
+
+
+def _loss(model: LogisticRegression, features: Floats, labels: npt.NDArray[np.int64]) -> float:
+    probabilities = model.predict_proba(features)
+    return float(log_loss(labels, probabilities, sample_weight=_balanced(labels), labels=model.classes_))
+
+
+def _balanced(labels: npt.NDArray[np.int64]) -> Floats:
+    """Weights of mean 1: half for clean, the other half shared alike by the defect classes."""
+    classes, counts = np.unique(labels, return_counts=True)
+    defects = max(1, int((classes > 0).sum()))
+    share = {c: (0.5 if c == 0 else 0.5 / defects) / n for c, n in zip(classes, counts, strict=True)}
+    weights = np.array([share[label] for label in labels])
+    return np.asarray(weights / weights.mean())
