@@ -131,7 +131,9 @@ class Registry:
         reasons += [f"{part}: {s.reason}" for part, s in self._statuses.items() if s.state != "ready"]
         for provider, batcher in list(self._batchers.items()):
             if batcher.dead:
-                reasons.append(f"The worker of {provider} has died; the service is about to end.")
+                reasons.append(
+                    f"The worker of {provider} has died, the service is about to end: {batcher.death}"
+                )
             elif batcher.busy_seconds() > self._settings.stall_seconds:
                 reasons.append(f"The worker of {provider} has been stuck for {batcher.busy_seconds():.0f} s.")
         return Readiness(ready=not reasons, reasons=reasons, parts=dict(self._statuses))
