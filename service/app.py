@@ -10,6 +10,7 @@ from importlib.metadata import version
 
 from fastapi import FastAPI
 
+from service.http.bundles import router as bundles_router
 from service.http.problems import install_problem_handlers
 from service.http.requests import CloseUnreadUploads, RequestIds, UnforeseenErrors
 from service.http.routes import router
@@ -49,6 +50,7 @@ def create_app(
     app.state.registry = registry
     app.state.inspections = InspectionService(registry, settings)
     app.include_router(router)
+    app.include_router(bundles_router)
     install_problem_handlers(app)
     app.add_middleware(UnforeseenErrors)
     app.add_middleware(RequestIds)

@@ -10,6 +10,7 @@ import shutil
 import signal
 import ssl
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -156,14 +157,13 @@ class Box:
             *(self.config["Entrypoint"] + self.config["Cmd"]),
         ]
         settings = {"GLINT_HOST": "127.0.0.1", "GLINT_PORT": str(port), "GLINT_THREADS": "1"}
-        with subprocess.Popen(
-            arguments,
-            env={**self.environment, **settings},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        ) as process:
-            live = Live(process, port)
+        with (
+            tempfile.NamedTemporaryFile(prefix="glint-", suffix=".log") as log,
+            subprocess.Popen(
+                arguments, env={**self.environment, **settings}, stdout=log, stderr=subprocess.STDOUT
+            ) as process,
+        ):
+            live = Live(process, port, Path(log.name))
             try:
                 wait_until_ready(live)
                 yield live

@@ -6,8 +6,9 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,8 +21,9 @@ GLINT = "import sys; from models.cli import main; sys.argv[0] = 'glint'; main()"
 class Live:
     """A running service."""
 
-    process: subprocess.Popen[str]
+    process: subprocess.Popen[bytes]
     port: int
+    log: Path
 
     def connect(self) -> http.client.HTTPConnection:
         """A new connection to it."""
@@ -56,23 +58,41 @@ def free_port() -> int:
 
 
 @contextmanager
-def serving(bundles: Path, *options: str, script: str | None = None) -> Iterator[Live]:
-    """Run the service until the block ends; `script` is Python to run instead, its port in `sys.argv[1]`."""
+def serving(
+    bundles: Path,
+    *options: str,
+    script: str | None = None,
+    environment: Mapping[str, str] | None = None,
+    ready: bool = True,
+) -> Iterator[Live]:
+    """Run the service until the block ends.
+
+    Args:
+        bundles, options: of `glint serve`.
+        script: Python to run instead; its port and the bundles folder are in `sys.argv`.
+        environment: variables on top of the test's own.
+        ready: wait until /readyz answers 200.
+    """
     port = free_port()
     arguments = command(bundles, port, *options)
     if script is not None:
         arguments = [sys.executable, "-c", script, str(port), str(bundles)]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    process = subprocess.Popen(
-        arguments, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
-    live = Live(process, port)
-    try:
-        wait_until_ready(live)
-        yield live
-    finally:
-        process.kill()
-        process.communicate()
+    # A file, since a pipe that nobody empties would stop a service that says much.
+    with tempfile.NamedTemporaryFile(prefix="glint-", suffix=".log") as log:
+        process = subprocess.Popen(
+            arguments,
+            env={**os.environ, "OMP_NUM_THREADS": "1", **(environment or {})},
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
+        live = Live(process, port, Path(log.name))
+        try:
+            if ready:
+                wait_until_ready(live)
+            yield live
+        finally:
+            process.kill()
+            process.wait()
 
 
 def wait_until_ready(live: Live) -> None:
@@ -80,11 +100,11 @@ def wait_until_ready(live: Live) -> None:
     last = time.monotonic() + SECONDS
     while time.monotonic() < last:
         if live.process.poll() is not None:
-            raise AssertionError(f"the service ended: {live.process.communicate()[0]}")
+            raise AssertionError(f"the service ended: {live.log.read_text()}")
         try:
             if live.get("/readyz")[0] == 200:
                 return
         except OSError:
             pass
         time.sleep(0.05)
-    raise AssertionError("the service was not ready in time")
+    raise AssertionError(f"the service was not ready in time: {live.log.read_text()}")
