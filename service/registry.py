@@ -50,6 +50,10 @@ class Readiness(BaseModel):
     reasons: list[str] = Field(description="What is not ready, and why; empty when ready.")
     parts: dict[str, PartStatus]
 
+    def but(self, reason: str) -> "Readiness":
+        """Not ready, for one more reason."""
+        return self.model_copy(update={"ready": False, "reasons": [*self.reasons, reason]})
+
 
 class Registry:
     """Loads the newest bundle of every part and hands the inspectors out once they are proved to work."""
