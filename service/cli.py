@@ -65,7 +65,7 @@ def serve(
 
     Example: glint serve --bundles bundles/ --device auto --port 8000
     """
-    from models.bundle import find_bundles
+    from models.bundle import survey_bundles
     from service.server import serve as run_server
     from service.settings import Settings
 
@@ -86,7 +86,7 @@ def serve(
         deadline_ms=deadline_ms,
         drain_seconds=drain_seconds,
     )
-    find_bundles(settings.bundles)  # a wrong path is better said now than by a service that is never ready
+    survey_bundles(settings.bundles)  # a wrong path is better said now than by a service that is never ready
     run_server(settings)
 
 

@@ -81,17 +81,20 @@ class Registry:
         if self._begun:
             return
         self._begun = True
-        from models.bundle import find_bundles
+        from models.bundle import survey_bundles
 
         try:
-            bundles = find_bundles(self._settings.bundles)
+            found = survey_bundles(self._settings.bundles)
         except BundleError as error:
             self._failure = str(error)
             log.error("No bundle can be loaded: %s", error)
             return
-        self._statuses = {part: PartStatus(state="loading", reason="It is being loaded.") for part in bundles}
+        loading = PartStatus(state="loading", reason="It is being loaded.")
+        self._statuses = dict.fromkeys(found.paths, loading)
+        for part, failure in found.failures.items():
+            self._mark_failed(part, str(failure))
         self._found = True
-        for part, path in bundles.items():
+        for part, path in found.paths.items():
             if not self._stopping.is_set():
                 self._try_to_load(part, path)
         if self.readiness().ready:
