@@ -15,6 +15,7 @@ from service.access.ring import KeyRing
 from service.http.access import AccessControl
 from service.http.headers import SecurityHeaders
 from service.http.limits import HeadLimits
+from service.http.openapi import complete_openapi
 from service.http.problems import install_problem_handlers
 from service.http.requests import CloseUnreadUploads, RequestIds, UnforeseenErrors
 from service.http.routes import router
@@ -63,6 +64,7 @@ def create_app(
     app.state.inspections = InspectionService(registry, settings)
     app.include_router(router)
     install_problem_handlers(app)
+    complete_openapi(app, settings)
     # The last one added sees a request first.
     app.add_middleware(AccessControl, settings=settings, keys=keys)
     app.add_middleware(HeadLimits)
