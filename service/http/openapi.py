@@ -1,11 +1,13 @@
 """Completes the OpenAPI document with what holds of every operation, whoever adds it."""
 
+import copy
 from typing import Any
 
 from fastapi import FastAPI
 
 from service.access.rules import HEALTH_PATHS
 from service.http.access import KEY_HEADER
+from service.http.fields import DEADLINE_HEADER
 from service.http.problems import MEDIA_TYPE, Problem
 from service.settings import Settings
 
@@ -35,7 +37,8 @@ def complete_openapi(app: FastAPI, settings: Settings) -> None:
     app.openapi = openapi  # type: ignore[method-assign]
 
 
-def _complete(document: dict[str, Any], settings: Settings) -> dict[str, Any]:
+def _complete(generated: dict[str, Any], settings: Settings) -> dict[str, Any]:
+    document = copy.deepcopy(generated)  # parts of it belong to the routes, which all applications share
     components = document.setdefault("components", {})
     schemas = components.setdefault("schemas", {})
     for name in _UNUSED_SCHEMAS:
@@ -44,6 +47,9 @@ def _complete(document: dict[str, Any], settings: Settings) -> dict[str, Any]:
     for path, operations in document["paths"].items():
         for operation in operations.values():
             _add_problems(operation["responses"])
+            for parameter in operation.get("parameters", ()):
+                if parameter["name"] == DEADLINE_HEADER:
+                    parameter["schema"]["maximum"] = settings.max_deadline_ms
             if settings.open_health and path in HEALTH_PATHS:
                 operation["security"] = []
     if settings.keys is not None:
