@@ -36,15 +36,17 @@ class Cameras:
     def __init__(self, live: Live) -> None:
         self.live = live
         self.statuses: Counter[int] = Counter()
+        self.problems: list[str] = []
         self._pool = ThreadPoolExecutor(CLIENTS)
         self._own = threading.local()
         self._connections: list[http.client.HTTPConnection] = []
 
     def send(self, batch: list[Upload]) -> None:
-        """Send all, and check each answer."""
+        """Send all, and note what is wrong with the answers."""
         for status, problem in self._pool.map(self._send_one, batch):
             self.statuses[status] += 1
-            assert not problem, problem
+            if problem:
+                self.problems.append(problem)
 
     def close(self) -> None:
         self._pool.shutdown()
@@ -122,6 +124,7 @@ def test_no_upload_brings_the_service_down_or_gets_a_verdict_it_should_not(
     @given(st.lists(uploads(), min_size=BATCH, max_size=BATCH))
     def fuzz(batch: list[Upload]) -> None:
         nonlocal warm_kb
+        # A problem is not raised here: hypothesis would print the whole batch with its photos.
         cameras.send(batch)
         if warm_kb == 0 and cameras.statuses.total() >= WARM_UP_SHARE * count:
             warm_kb = memory_kb(live)
@@ -142,6 +145,7 @@ def test_no_upload_brings_the_service_down_or_gets_a_verdict_it_should_not(
         f"{cameras.statuses.total()} uploads in {time.monotonic() - begun:.0f} s: {dict(cameras.statuses)}; "
         f"resident {warm_kb / 1024:.1f} MB warm, {after_kb / 1024:.1f} MB after"
     )
+    assert cameras.problems == []
     assert cameras.statuses.total() >= count
     assert {200, 400, 413, 415, 422} <= set(cameras.statuses)
     assert after_kb - warm_kb < GROWTH_KB
