@@ -30,7 +30,7 @@ check: setup  ## Lint, format check, types, import rules
 	$(BIN)/lint-imports
 
 test: check  ## Check, then run every test but those that take minutes
-	$(BIN)/python -m pytest -m "not real and not image and not drill"
+	$(BIN)/python -m pytest -m "not real and not drill and not image"
 
 real: setup  ## Run the tests that take minutes on photos of real parts
 	$(BIN)/python -m pytest -m real
@@ -44,7 +44,7 @@ image: setup  ## Build and run the container image (needs root, buildah, deboots
 	$(BIN)/python -m pytest -m image
 
 quick: check  ## Check, then run the tests that take seconds
-	$(BIN)/python -m pytest -m "not slow and not real and not image and not drill"
+	$(BIN)/python -m pytest -m "not slow and not real and not drill and not image"
 
 format: setup  ## Format and mend what can be mended
 	$(BIN)/ruff format .

@@ -6,8 +6,12 @@ import sys
 
 
 def main() -> int:
-    """Ask /readyz on the loopback address, whatever proxy the environment names."""
-    connection = http.client.HTTPConnection("127.0.0.1", int(os.environ.get("GLINT_PORT", "8000")), timeout=4)
+    """Ask /readyz on the loopback address, whatever proxy the environment names.
+
+    On the management port, if there is one: it takes no key.
+    """
+    port = os.environ.get("GLINT_MANAGEMENT_PORT") or os.environ.get("GLINT_PORT", "8000")
+    connection = http.client.HTTPConnection("127.0.0.1", int(port), timeout=4)
     try:
         connection.request("GET", "/readyz")
         response = connection.getresponse()

@@ -179,33 +179,83 @@ def write_manifest(folder: Path, manifest: Manifest) -> Manifest:
     return manifest
 
 
+@dataclass(frozen=True)
+class FoundBundles:
+    """The newest complete bundle of each part, and why there is none that may be used of the other parts."""
+
+    paths: dict[str, Path]
+    failures: dict[str, BundleError]
+
+
 def find_bundles(root: Path) -> dict[str, Path]:
-    """Find the newest complete bundle of each part: `{part: path}`.
+    """Find the newest complete bundle of each part: `{part: path}`; see `survey_bundles`.
+
+    Raises:
+        BundleError: when there is none, or the newest of a part cannot be read.
+    """
+    found = survey_bundles(root)
+    for failure in found.failures.values():
+        raise failure
+    return found.paths
+
+
+def survey_bundles(root: Path) -> FoundBundles:
+    """Find the newest complete bundle of each part, and the parts whose newest one cannot be read.
 
     `root` may hold parts (`root/<part>/<version>`), be one part's folder, or be one bundle.
     Versions are compared by name; `glint train` names them by time. One that cannot be read is passed
-    over where a newer one lies beside it.
+    over where a newer one lies beside it; an older one never stands in for it. Its folder names its part.
 
     Raises:
-        BundleError: when there is none, or the newest in a folder cannot be read.
+        BundleError: when there are none at all.
     """
-    manifests = [root / MANIFEST] if (root / MANIFEST).is_file() else []
-    manifests += sorted(root.glob(f"*/{MANIFEST}")) + sorted(root.glob(f"*/*/{MANIFEST}"))
-    paths = [manifest.parent for manifest in manifests if not _hidden(manifest, root)]
     newest: dict[str, Path] = {}
-    for path in sorted(paths, key=lambda path: path.name, reverse=True):
+    failures: dict[str, BundleError] = {}
+    blocked: set[Path] = set()
+    for path in sorted(_folders_of_bundles(root, failures), key=lambda path: path.name, reverse=True):
+        if path.parent in blocked:
+            continue
         try:
             newest.setdefault(Bundle.open(path, verify=False).manifest.part, path)
         except BundleError as error:
-            if not any(newer.parent == path.parent for newer in newest.values()):
-                raise
-            log.warning("An older bundle is passed over: %s", error)
-    if not newest:
+            if any(newer.parent == path.parent for newer in newest.values()):
+                log.warning("An older bundle is passed over: %s", error)
+            else:
+                failures[path.absolute().parent.name] = error
+                blocked.add(path.parent)
+    if not newest and not failures:
         raise BundleError(
             f"{root} holds no complete bundle.", "Train one: `glint train PHOTOS --part NAME --bundles DIR`."
         )
-    return newest
+    return FoundBundles({part: path for part, path in newest.items() if part not in failures}, failures)
 
 
-def _hidden(path: Path, root: Path) -> bool:
-    return any(part.startswith(".") for part in path.relative_to(root).parts[:-1])
+def _folders_of_bundles(root: Path, failures: dict[str, BundleError]) -> list[Path]:
+    """The folders with a manifest, be it unreadable, at most two levels below `root`."""
+    folders = [root]
+    for part in _folders_in(root, root.absolute().name, failures):
+        folders += [part, *_folders_in(part, part.name, failures)]
+    return [f for f in folders if f.absolute().name not in failures and _has_manifest(f)]
+
+
+def _folders_in(folder: Path, part: str, failures: dict[str, BundleError]) -> list[Path]:
+    try:
+        with os.scandir(folder) as entries:
+            return [Path(e) for e in entries if e.is_dir() and not e.name.startswith(".")]
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        failures[part] = BundleError(
+            f"{folder} cannot be read: {error.strerror}.", "Let the service's user read it: chmod -R a+rX."
+        )
+        return []
+
+
+def _has_manifest(folder: Path) -> bool:
+    try:
+        (folder / MANIFEST).stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        return True  # Whoever opens it is told what is wrong.
+    return True

@@ -20,7 +20,9 @@ def main() -> None:
         pretty_exceptions_enable=False,
     )
     for entry in sorted(entry_points(group="glint.commands"), key=lambda entry: entry.name, reverse=True):
-        app.registered_commands.extend(entry.load().registered_commands)
+        side = entry.load()
+        app.registered_commands.extend(side.registered_commands)
+        app.registered_groups.extend(side.registered_groups)
     try:
         app()
     except GlintError as error:

@@ -10,7 +10,13 @@ from importlib.metadata import version
 
 from fastapi import FastAPI
 
+from service.access.exposure import check_exposure
+from service.access.ring import KeyRing
+from service.http.access import AccessControl
 from service.http.bundles import router as bundles_router
+from service.http.headers import SecurityHeaders
+from service.http.limits import HeadLimits
+from service.http.openapi import complete_openapi
 from service.http.problems import install_problem_handlers
 from service.http.requests import CloseUnreadUploads, RequestIds, UnforeseenErrors
 from service.http.routes import router
@@ -36,8 +42,14 @@ def create_app(
         settings: from the environment if not given.
         registry: one that is already loaded; otherwise one is made from the settings.
         on_death: called if a device worker dies; otherwise `end_process`.
+
+    Raises:
+        ExposureError: when others than this machine could reach it without a key.
+        KeysError: when the file of keys is missing or broken.
     """
     settings = settings or Settings.of()
+    check_exposure(settings)
+    keys = KeyRing(settings.keys) if settings.keys else None
     registry = registry or Registry(settings, on_death or end_process)
     app = FastAPI(
         title="Glint",
@@ -45,16 +57,23 @@ def create_app(
         summary="Inspects photos of parts: a verdict, a score and a heatmap.",
         lifespan=_lifespan,
         redoc_url=None,
+        swagger_ui_oauth2_redirect_url=None,
     )
     app.state.settings = settings
     app.state.registry = registry
+    app.state.keys = keys
     app.state.inspections = InspectionService(registry, settings)
     app.include_router(router)
     app.include_router(bundles_router)
     install_problem_handlers(app)
+    complete_openapi(app, settings)
+    # The last one added sees a request first.
+    app.add_middleware(AccessControl, settings=settings, keys=keys)
+    app.add_middleware(HeadLimits)
     app.add_middleware(UnforeseenErrors)
     app.add_middleware(RequestIds)
     app.add_middleware(CloseUnreadUploads)
+    app.add_middleware(SecurityHeaders)
     return app
 
 

@@ -1,11 +1,14 @@
-"""The commands of the service side: `glint serve`, `glint inspect`, `glint verify`."""
+"""The commands of the service side: `glint serve`, `glint inspect`, `glint verify`, `glint keys`."""
 
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
+from service.access.cli import app as keys_app
+
 app = typer.Typer()
+app.add_typer(keys_app)
 
 
 # `auto` takes the GPU if it really works, and says so if it does not.
@@ -28,6 +31,20 @@ def serve(
     ] = None,
     host: Annotated[str | None, typer.Option(help="Address to listen on. [127.0.0.1]")] = None,
     port: Annotated[int | None, typer.Option(help="Port to listen on. [8000]")] = None,
+    keys: Annotated[Path | None, typer.Option(help="File of API keys; see `glint keys`. [none]")] = None,
+    allow_anonymous: Annotated[
+        bool | None,
+        typer.Option("--allow-anonymous", help="Let whoever reaches it do anything, without keys."),
+    ] = None,
+    management_port: Annotated[
+        int | None, typer.Option(help="Another port, with health and metrics only, without a key. [none]")
+    ] = None,
+    management_host: Annotated[
+        str | None, typer.Option(help="Address of the management port. [127.0.0.1]")
+    ] = None,
+    open_health: Annotated[
+        bool | None, typer.Option("--open-health", help="Health and metrics need no key on any port.")
+    ] = None,
     threads: Annotated[int | None, typer.Option(help="CPU threads of the model. [all cores]")] = None,
     max_bytes: Annotated[int | None, typer.Option(help="Largest photo in bytes. [33554432]")] = None,
     max_pixels: Annotated[int | None, typer.Option(help="Largest photo in pixels. [64000000]")] = None,
@@ -48,7 +65,7 @@ def serve(
 
     Example: glint serve --bundles bundles/ --device auto --port 8000
     """
-    from models.bundle import find_bundles
+    from models.bundle import survey_bundles
     from service.server import serve as run_server
     from service.settings import Settings
 
@@ -57,6 +74,11 @@ def serve(
         device=device,
         host=host,
         port=port,
+        keys=keys,
+        allow_anonymous=allow_anonymous,
+        management_port=management_port,
+        management_host=management_host,
+        open_health=open_health,
         threads=threads,
         max_bytes=max_bytes,
         max_pixels=max_pixels,
@@ -64,7 +86,7 @@ def serve(
         deadline_ms=deadline_ms,
         drain_seconds=drain_seconds,
     )
-    find_bundles(settings.bundles)  # a wrong path is better said now than by a service that is never ready
+    survey_bundles(settings.bundles)  # a wrong path is better said now than by a service that is never ready
     run_server(settings)
 
 

@@ -50,6 +50,10 @@ class Readiness(BaseModel):
     reasons: list[str] = Field(description="What is not ready, and why; empty when ready.")
     parts: dict[str, PartStatus]
 
+    def but(self, reason: str) -> "Readiness":
+        """Not ready, for one more reason."""
+        return self.model_copy(update={"ready": False, "reasons": [*self.reasons, reason]})
+
 
 @dataclass(frozen=True)
 class Activated:
@@ -101,19 +105,22 @@ class Registry:
             self._load_all()
 
     def _load_all(self) -> None:
-        from models.bundle import find_bundles
+        from models.bundle import survey_bundles
 
         try:
-            bundles = find_bundles(self._settings.bundles)
+            found = survey_bundles(self._settings.bundles)
             chosen = self._active.read()
         except GlintError as error:
             self._failure = str(error)
             log.error("No bundle can be loaded: %s", error)
             return
-        self._statuses = {part: PartStatus(state="loading", reason="It is being loaded.") for part in bundles}
-        self._paths = bundles
+        loading = PartStatus(state="loading", reason="It is being loaded.")
+        self._statuses = dict.fromkeys(found.paths, loading)
+        self._paths = dict(found.paths)
+        for part, failure in found.failures.items():
+            self._mark_failed(part, str(failure))
         self._found = True
-        for part, path in bundles.items():
+        for part, path in found.paths.items():
             if not self._stopping.is_set():
                 self._try_to_load(part, path, chosen.get(part))
         if self.readiness().ready:

@@ -11,6 +11,8 @@ import uvicorn
 
 from service.app import create_app, end_process
 from service.errors import SettingsError
+from service.http.limits import MAX_HEADER_BYTES
+from service.http.protocol import GuardedProtocol
 from service.registry import Registry
 from service.settings import Settings
 
@@ -24,33 +26,41 @@ def serve(settings: Settings) -> None:
 
     Raises:
         DeviceError: before listening, when the device is `cuda` and a session does not run there.
+        ExposureError, KeysError: when it would let anybody in, or the keys cannot be read.
         SettingsError: when the address cannot be listened on.
     """
     logging.basicConfig(level=logging.INFO, format=LOG_FORMAT)
     registry = Registry(settings, end_process)
     if settings.device == "cuda":
         registry.load()
-    listener = _listen(settings)
+    app = create_app(settings, registry=registry)
+    listeners = [_listen(settings.host, settings.port, "--host", "--port")]
+    if settings.management_port is not None:
+        host, port = settings.management_host, settings.management_port
+        listeners.append(_listen(host, port, "--management-host", "--management-port"))
     config = uvicorn.Config(
-        create_app(settings, registry=registry),
+        app,
+        http=GuardedProtocol,
         timeout_graceful_shutdown=math.ceil(settings.drain_seconds),
         log_config=None,
         access_log=False,
         server_header=False,
         ws="none",
+        proxy_headers=False,
+        h11_max_incomplete_event_size=MAX_HEADER_BYTES,
     )
     with _signals_end_quietly():
-        uvicorn.Server(config).run(sockets=[listener])
+        uvicorn.Server(config).run(sockets=listeners)
 
 
-def _listen(settings: Settings) -> socket.socket:
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+def _listen(host: str, port: int, host_option: str, port_option: str) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        listener = socket.create_server((settings.host, settings.port), family=family)
+        listener = socket.create_server((host, port), family=family)
     except OSError as error:
         raise SettingsError(
-            f"Nothing can listen on {settings.host} port {settings.port}: {error.strerror}.",
-            "Stop what listens there, or use another --port or --host.",
+            f"Nothing can listen on {host} port {port}: {error.strerror}.",
+            f"Stop what listens there, or use another {port_option} or {host_option}.",
         ) from error
     log.info("Listening on http://%s:%d", *listener.getsockname()[:2])
     return listener

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from models.cores import usable_cores
@@ -23,6 +23,17 @@ class Settings(BaseSettings):
     )
     host: str = Field(default="127.0.0.1", description="Address to listen on.")
     port: int = Field(default=8000, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
+    keys: Path | None = Field(default=None, description="File of API keys; unset: anybody may do anything.")
+    allow_anonymous: bool = Field(
+        default=False, description="Listen on other addresses than the loopback one even without keys."
+    )
+    management_port: int | None = Field(
+        default=None, ge=1, le=65535, description="Port that serves health and metrics only, without a key."
+    )
+    management_host: str = Field(default="127.0.0.1", description="Address of the management port.")
+    open_health: bool = Field(
+        default=False, description="Health and metrics need no key on the main port either."
+    )
     threads: int | None = Field(default=None, ge=1, description="CPU threads of the model; unset: all cores.")
     decode_threads: int = Field(
         default_factory=usable_cores, ge=1, le=64, description="Threads that decode photos and draw overlays."
@@ -48,6 +59,14 @@ class Settings(BaseSettings):
     drain_seconds: float = Field(
         default=20.0, gt=0, description="Time for accepted requests to be answered after SIGTERM."
     )
+
+    @field_validator("management_port")
+    @classmethod
+    def _of_its_own(cls, value: int | None, info: ValidationInfo) -> int | None:
+        # The port is how a request shows by which way it came in, whatever the addresses.
+        if value is not None and value == info.data.get("port"):
+            raise ValueError("it is the port of the service itself")
+        return value
 
     @classmethod
     def of(cls, **given: Any) -> "Settings":

@@ -3,7 +3,7 @@
 from typing import Any
 
 from service.http.answers import PICTURE_HEADERS, InspectionAnswer
-from service.http.fields import DEADLINE_HEADER, DEFAULT_OVERLAY, MAX_LENGTH, OVERLAYS
+from service.http.fields import DEADLINE_HEADER, DEFAULT_OVERLAY, MAX_LENGTH, OVERLAYS, TEXT_PATTERN
 from service.http.problems import MEDIA_TYPE, Problem
 from service.http.uploads import IMAGE_FIELD, MULTIPART, RAW_TYPES
 
@@ -155,7 +155,7 @@ def inspect_request() -> dict[str, Any]:
 
 
 def _fields() -> list[tuple[str, str, dict[str, Any]]]:
-    text = {"maxLength": MAX_LENGTH}
+    text = {"maxLength": MAX_LENGTH, "pattern": TEXT_PATTERN}
     return [
         ("part", "Which part it shows; needed when several are loaded.", text),
         ("serial", "Repeated in the answer.", text),

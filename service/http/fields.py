@@ -1,5 +1,6 @@
 """The fields of a request, from its query and its form: each at most once, all checked."""
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
@@ -8,6 +9,12 @@ from models.overlay import OverlayFormat
 from service.errors import RequestError
 
 MAX_LENGTH = 128
+# No controls, no invisible marks, no line ends. U+FFFD stands where the bytes were not UTF-8: the true value
+# is lost.
+TEXT_PATTERN = (
+    r"^[^\u0000-\u001f\u007f-\u009f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f"
+    r"\ufeff\ufff0-\uffff]*$"
+)
 NAMES = ("part", "serial", "camera", "overlay")
 OVERLAYS: Mapping[str, OverlayFormat | None] = {"none": None, "jpeg": "jpeg", "png": "png"}
 DEFAULT_OVERLAY = "jpeg"
@@ -98,8 +105,7 @@ def _weight(parameters: str) -> float:
 
 
 def _check(name: str, value: str) -> str:
-    # U+FFFD stands where the bytes were not UTF-8: the true value is lost.
-    if len(value) > MAX_LENGTH or not value.isprintable() or "\ufffd" in value:
+    if len(value) > MAX_LENGTH or not re.fullmatch(TEXT_PATTERN, value):
         raise _bad(
             f"The field {name} is {value[:32]!r}.",
             f"Use at most {MAX_LENGTH} printable characters, encoded as UTF-8.",

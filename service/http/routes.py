@@ -12,6 +12,7 @@ from starlette.responses import Response
 
 from models.decision import Limits
 from models.manifest import LimitOrigins, TrunkProvenance
+from service.access.ring import KeyRing
 from service.errors import RequestError, WorkerDiedError
 from service.http.answers import json_answer, picture_answer
 from service.http.documentation import (
@@ -152,7 +153,10 @@ async def healthz(request: Request) -> Alive:
 )
 async def readyz(request: Request) -> Response:
     registry: Registry = request.app.state.registry
+    keys: KeyRing | None = request.app.state.keys
     readiness = registry.readiness()
+    if keys is not None and keys.problem:
+        readiness = readiness.but(keys.problem)
     return Response(
         readiness.model_dump_json(), 200 if readiness.ready else 503, media_type="application/json"
     )

@@ -4,6 +4,7 @@ from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 
 from fastapi import Request
+from python_multipart.multipart import parse_options_header
 from starlette.datastructures import Headers, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
@@ -46,6 +47,7 @@ async def read_upload(request: Request, max_bytes: int) -> Upload:
             "Send the photo's bytes as they are, without Content-Encoding.",
         )
     if content_type == MULTIPART:
+        _check_charset(request)
         return await _read_form(request, max_bytes)
     if content_type not in RAW_TYPES:
         raise RequestError(
@@ -55,6 +57,18 @@ async def read_upload(request: Request, max_bytes: int) -> Upload:
         )
     chunks = [chunk async for chunk in _counted(request, max_bytes, max_bytes)]
     return Upload(b"".join(chunks))
+
+
+def _check_charset(request: Request) -> None:
+    # The parser takes any codec that Python knows, some of which give text that cannot be sent back.
+    _, parameters = parse_options_header(request.headers["content-type"])
+    charset = parameters.get(b"charset", b"utf-8").decode("latin-1")
+    if charset.lower() not in ("utf-8", "utf8", "us-ascii"):
+        raise RequestError(
+            "unsupported_media_type",
+            f"The form is encoded as {charset[:64]!r}.",
+            "Encode the form's fields as UTF-8.",
+        )
 
 
 async def _counted(request: Request, largest_body: int, max_bytes: int) -> AsyncGenerator[bytes, None]:

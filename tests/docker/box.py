@@ -156,7 +156,13 @@ class Box:
             *("setpriv", f"--reuid={uid}", f"--regid={gid}", *limits),
             *(self.config["Entrypoint"] + self.config["Cmd"]),
         ]
-        settings = {"GLINT_HOST": "127.0.0.1", "GLINT_PORT": str(port), "GLINT_THREADS": "1"}
+        settings = {
+            "GLINT_HOST": "127.0.0.1",
+            "GLINT_PORT": str(port),
+            "GLINT_MANAGEMENT_HOST": "127.0.0.1",
+            "GLINT_MANAGEMENT_PORT": str(free_port()),
+            "GLINT_THREADS": "1",
+        }
         with (
             tempfile.NamedTemporaryFile(prefix="glint-", suffix=".log") as log,
             subprocess.Popen(

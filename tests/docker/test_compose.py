@@ -23,8 +23,8 @@ class ComposeLoader(yaml.SafeLoader):
 ComposeLoader.add_constructor("!reset", lambda loader, node: RESET)
 
 
-def service_in(name: str) -> dict[str, Any]:
-    return yaml.load((DOCKER / name).read_text(), Loader=ComposeLoader)["services"]["glint"]
+def service_in(name: str, service: str = "glint") -> dict[str, Any]:
+    return yaml.load((DOCKER / name).read_text(), Loader=ComposeLoader)["services"][service]
 
 
 @pytest.fixture(scope="module")
@@ -45,16 +45,31 @@ def test_a_gpu_is_reserved(gpu: dict[str, Any]) -> None:
 def test_without_a_gpu_none_is_reserved(gpu: dict[str, Any], cpu: dict[str, Any]) -> None:
     assert cpu["deploy"] == RESET
     assert (gpu["build"]["target"], cpu["build"]["target"]) == ("cuda", "cpu")
-    assert "environment" not in gpu, "the device is the image's to say"
+    assert "GLINT_DEVICE" not in gpu["environment"], "the device is the image's to say"
 
 
 def test_nothing_inside_can_be_written_or_gained(gpu: dict[str, Any]) -> None:
     assert gpu["read_only"] is True
     assert gpu["cap_drop"] == ["ALL"]
     assert gpu["security_opt"] == ["no-new-privileges:true"]
-    [bundles] = gpu["volumes"]
-    assert (bundles["target"], bundles["read_only"]) == ("/bundles", True)
-    assert bundles["bind"]["create_host_path"] is False
+    mounts = {volume["target"]: volume for volume in gpu["volumes"]}
+    for target in ("/bundles", "/keys"):
+        assert mounts[target]["read_only"] is True
+        assert mounts[target]["bind"]["create_host_path"] is False
+
+
+def test_keys_are_made_by_a_container_that_can_do_nothing_else(gpu: dict[str, Any]) -> None:
+    keys, cpu_keys = service_in("compose.yaml", "keys"), service_in("compose.cpu.yaml", "keys")
+    assert keys["profiles"], "it does not start with the service"
+    assert keys["network_mode"] == "none"
+    assert keys["read_only"] is True
+    assert keys["cap_drop"] == ["ALL"]
+    [folder] = keys["volumes"]
+    assert "read_only" not in folder
+    file = gpu["environment"]["GLINT_KEYS"]
+    assert keys["environment"]["GLINT_KEYS"] == file
+    assert file.startswith(f"{folder['target']}/")
+    assert (keys["image"], cpu_keys["image"]) == (gpu["image"], service_in("compose.cpu.yaml")["image"])
 
 
 def test_accepted_photos_are_answered_before_the_engine_kills(gpu: dict[str, Any]) -> None:

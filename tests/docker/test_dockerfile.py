@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from service.access.commands import add_key
 from tests.service.live import SECONDS, command, free_port, serving
 from tests.tiny_bundle import make_tiny_bundle
 
@@ -70,8 +71,8 @@ def test_the_cuda_lock_only_fills_the_gaps_of_the_lock() -> None:
     assert not twice, f"take {twice} out of docker/cuda.lock, and the file away once it is empty"
 
 
-def check_health(port: int) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "GLINT_PORT": str(port), "http_proxy": "http://127.0.0.1:9"}
+def check_health(port: int, **settings: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "GLINT_PORT": str(port), "http_proxy": "http://127.0.0.1:9", **settings}
     command_line = [sys.executable, str(DOCKER / "healthcheck.py")]
     return subprocess.run(command_line, env=environment, capture_output=True, text=True, check=False)
 
@@ -81,6 +82,28 @@ def test_a_ready_service_is_healthy_and_one_that_is_gone_is_not(tiny_bundles: Pa
         assert check_health(live.port).returncode == 0
     gone = check_health(live.port)
     assert (gone.returncode, "does not answer" in gone.stderr) == (1, True)
+
+
+@pytest.mark.slow
+def test_the_health_check_needs_no_key_where_there_is_a_management_port(
+    tiny_bundles: Path, tmp_path: Path
+) -> None:
+    add_key(tmp_path / "keys.json", "line3", "camera")
+    management = free_port()
+    options = ["--keys", str(tmp_path / "keys.json"), "--management-port", str(management)]
+    with subprocess.Popen(command(tiny_bundles, port := free_port(), *options)) as process:
+        last = time.monotonic() + SECONDS
+        while (health := check_health(port, GLINT_MANAGEMENT_PORT=str(management))).returncode != 0:
+            assert process.poll() is None
+            assert time.monotonic() < last, health.stderr
+        assert check_health(port).returncode == 1
+        process.kill()
+
+
+def test_others_are_kept_out_of_the_image_by_default(dockerfile: str) -> None:
+    assert "GLINT_HOST=0.0.0.0" in stages(dockerfile)["service"]
+    assert "GLINT_ALLOW_ANONYMOUS" not in dockerfile.replace("or GLINT_ALLOW_ANONYMOUS=true", "")
+    assert re.findall(r"^EXPOSE (.+)$", dockerfile, re.MULTILINE) == ["8000"]
 
 
 def test_a_service_that_lives_but_is_not_ready_is_not_healthy(tmp_path: Path) -> None:

@@ -114,8 +114,18 @@ def test_every_verdict_is_given_from_a_read_only_root_without_any_privilege(live
 def test_the_health_check_tells_a_ready_service_from_none(box: Box, live: Live) -> None:
     kind, *check = box.config["Healthcheck"]["Test"]
     assert kind == "CMD"
-    assert box.run(*check, GLINT_PORT=str(live.port)).returncode == 0
-    assert box.run(*check, GLINT_PORT=str(free_port())).returncode == 1
+    # The management port is the container's own affair, so the check is pointed at the main one.
+    assert box.run(*check, GLINT_MANAGEMENT_PORT=str(live.port)).returncode == 0
+    assert box.run(*check, GLINT_MANAGEMENT_PORT=str(free_port())).returncode == 1
+
+
+@needs_builder
+def test_without_keys_it_does_not_listen_for_others(box: Box, bundles: Path) -> None:
+    shutil.copytree(bundles / "bracket", box.root / "tmp" / "bracket")
+    done = box.run("glint", "serve", GLINT_BUNDLES="/tmp/bracket", GLINT_PORT=str(free_port()))  # noqa: S108
+    shutil.rmtree(box.root / "tmp" / "bracket")
+    assert done.returncode == 1
+    assert "glint keys add" in done.stderr
 
 
 @needs_builder

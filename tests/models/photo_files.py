@@ -140,3 +140,25 @@ def every_kind() -> dict[str, bytes]:
         "webp": save(colour, "WEBP"),
         "webp-lossless": save(colour, "WEBP", lossless=True),
     }
+
+
+def giants(side: int = 50_000) -> dict[str, bytes]:
+    """A small file of each format whose header promises `side` x `side` pixels (WebP: its largest, 16383)."""
+    whole = png(textured(), colour_type=2, bits=8)
+    jpeg = bytearray(save(textured(), "JPEG"))
+    frame = jpeg.index(b"\xff\xc0")
+    jpeg[frame + 5 : frame + 9] = struct.pack(">HH", side, side)
+    lossless = bytearray(save(textured(), "WEBP", lossless=True))
+    size_at = lossless.index(b"VP8L") + 9
+    (packed,) = struct.unpack_from("<I", lossless, size_at)
+    struct.pack_into("<I", lossless, size_at, packed >> 28 << 28 | 16382 << 14 | 16382)
+    canvas = (side - 1).to_bytes(3, "little") * 2
+    extended = b"VP8X" + struct.pack("<I", 10) + bytes(4) + canvas + bytes(lossless[12:])
+    return {
+        "PNG": whole[:8] + chunk(b"IHDR", struct.pack(">II", side, side) + whole[24:29]) + whole[33:],
+        "JPEG": bytes(jpeg),
+        "BMP": bmp_header(side, side),
+        "TIFF": tiff(textured(), tags={256: [side], 257: [side]}),
+        "WebP": bytes(lossless),
+        "extended WebP": b"RIFF" + struct.pack("<I", 4 + len(extended)) + b"WEBP" + extended,
+    }

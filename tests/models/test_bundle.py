@@ -3,14 +3,24 @@
 import json
 import os
 import shutil
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
-from models.bundle import GOLDEN_RESULTS, MANIFEST, SPLITS, Bundle, find_bundles, write_manifest
+from models.bundle import (
+    GOLDEN_RESULTS,
+    MANIFEST,
+    SPLITS,
+    Bundle,
+    find_bundles,
+    survey_bundles,
+    write_manifest,
+)
 from models.errors import BundleError
 from models.manifest import HeatmapScale, Manifest, checksum_of
 from tests.tiny_bundle import make_tiny_bundle
@@ -241,3 +251,56 @@ def test_a_folder_without_bundles_is_refused_with_what_to_do(tmp_path: Path, nam
     with pytest.raises(BundleError, match="no complete bundle") as caught:
         find_bundles(tmp_path / name)
     assert "glint train" in caught.value.remedy
+
+
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """A folder that any user may enter, unlike pytest's own."""
+    with tempfile.TemporaryDirectory() as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
+
+
+@contextmanager
+def as_an_ordinary_user() -> Iterator[None]:
+    """Root may read everything, so root becomes nobody for a while."""
+    root = os.geteuid() == 0
+    if root:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        if root:
+            os.seteuid(0)
+
+
+@pytest.mark.parametrize(
+    "unreadable", ["bracket", "bracket/20260102-000000", "bracket/20260102-000000/manifest.json"]
+)
+def test_a_part_that_cannot_be_read_is_named_and_does_not_hide_the_others(
+    open_folder: Path, unreadable: str
+) -> None:
+    make_tiny_bundle(open_folder, version="20260101-000000", size=(32, 32))
+    make_tiny_bundle(open_folder, version="20260102-000000", size=(32, 32))
+    lid = make_tiny_bundle(open_folder, part="lid", size=(32, 32))
+    (open_folder / unreadable).chmod(0)
+    try:
+        with as_an_ordinary_user():
+            found = survey_bundles(open_folder)
+            with pytest.raises(BundleError, match="cannot be read"):
+                find_bundles(open_folder)
+    finally:
+        (open_folder / unreadable).chmod(0o700)
+    assert found.paths == {"lid": lid}
+    assert list(found.failures) == ["bracket"]
+    assert str(open_folder / unreadable) in found.failures["bracket"].problem
+
+
+def test_a_root_that_cannot_be_read_is_no_traceback(open_folder: Path) -> None:
+    make_tiny_bundle(open_folder, size=(32, 32))
+    open_folder.chmod(0)
+    with as_an_ordinary_user():
+        found = survey_bundles(open_folder)
+    open_folder.chmod(0o755)
+    assert found.paths == {}
+    assert "cannot be read" in found.failures[open_folder.name].problem

@@ -147,3 +147,19 @@ def test_a_stuck_model_turns_readiness_red_and_answers_in_time_all_the_same(star
     assert pending.exception(30.0) is not None
     assert client.post("/inspect", content=GOOD, headers=JPEG).status_code == 200
     assert client.get("/readyz").status_code == 200
+
+
+def test_a_part_whose_newest_bundle_cannot_be_read_fails_alone(start: StartClient, tmp_path: Path) -> None:
+    make_tiny_bundle(tmp_path, part="bracket")
+    make_tiny_bundle(tmp_path, part="nut", version="20260101-000000")
+    broken = make_tiny_bundle(tmp_path, part="nut", version="20260102-000000")
+    (broken / MANIFEST).unlink()
+    (broken / MANIFEST).mkdir()  # cannot be read, not even by root
+    client = start(bundles=tmp_path)
+    readiness = client.get("/readyz").json()
+    assert readiness["ready"] is False
+    assert (readiness["parts"]["nut"]["state"], readiness["parts"]["bracket"]["state"]) == ("failed", "ready")
+    assert str(broken) in readiness["parts"]["nut"]["reason"]
+    assert client.post("/inspect?part=bracket", content=GOOD, headers=JPEG).status_code == 200
+    refused = client.post("/inspect?part=nut", content=GOOD, headers=JPEG)
+    assert (refused.status_code, refused.json()["code"]) == (503, "not_ready")

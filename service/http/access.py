@@ -1,0 +1,109 @@
+"""Lets a request in by its key, its role and the port it came by, before anything of its body is read."""
+
+import logging
+
+from starlette.datastructures import Headers
+from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from service.access.exposure import is_loopback
+from service.access.keys import allows
+from service.access.ring import KeyRing
+from service.access.rules import HEALTH_PATHS, least_role
+from service.http.problems import problem_response
+from service.settings import Settings
+
+KEY_HEADER = "X-Api-Key"
+_SCHEME = "bearer"
+_READING = ("GET", "HEAD")
+
+log = logging.getLogger(__name__)
+
+
+class AccessControl:
+    """Answers 401 or 403 to whoever may not ask; notes the key in `scope["state"]` for the logs.
+
+    `key_id` and `key_role` are those of the request's key. On the management port there is nothing but
+    health and metrics, and they need no key.
+    """
+
+    def __init__(self, app: ASGIApp, *, settings: Settings, keys: KeyRing | None) -> None:
+        self._app = app
+        self._settings = settings
+        self._keys = keys
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._app(scope, receive, send)
+            return
+        if scope["type"] != "http":
+            await send({"type": "websocket.close", "code": 1008})
+            return
+        refusal = self._refuse(scope)
+        await (refusal or self._app)(scope, receive, send)
+
+    def _refuse(self, scope: Scope) -> Response | None:
+        """The answer to a request that is not let in; None lets it in."""
+        method: str = scope["method"]
+        path: str = scope["path"].removeprefix(scope.get("root_path", ""))
+        reads_health = method in _READING and path in HEALTH_PATHS
+        if self._by_management_port(scope):
+            return None if reads_health else _not_here(scope, method, path)
+        if self._keys is None:
+            return self._refuse_strangers(scope)
+        if reads_health and self._settings.open_health:
+            return None
+        return self._refuse_by_key(scope, method, path, self._keys)
+
+    def _refuse_by_key(self, scope: Scope, method: str, path: str, keys: KeyRing) -> Response | None:
+        key = _key_of(Headers(scope=scope))
+        record = keys.holder_of(key) if key else None
+        if record is None:
+            said = "There is no API key." if key is None else "The API key is not valid."
+            detail = f"{said} Send a valid one as `Authorization: Bearer KEY`, or in {KEY_HEADER}."
+            headers = {"www-authenticate": 'Bearer realm="glint"'}
+            return problem_response("unauthorized", detail, _id_of(scope), headers=headers)
+        scope["state"].update(key_id=record.id, key_role=record.role)
+        least = least_role(method, path)
+        if allows(record.role, least):
+            return None
+        log.warning("Key %s (%s) was refused %s %r.", record.id, record.role, method, path[:128])
+        detail = f"This takes a key of the role {least}; this one has the role {record.role}."
+        return problem_response("forbidden", detail, _id_of(scope))
+
+    def _refuse_strangers(self, scope: Scope) -> Response | None:
+        # Another server than ours may listen elsewhere than the settings say.
+        host = str((scope.get("server") or ("",))[0])
+        if self._settings.allow_anonymous or not _is_address(host) or is_loopback(host):
+            return None
+        detail = (
+            f"Without keys the service answers on the loopback address only, not on {host}. Serve with keys "
+            "(GLINT_KEYS), or set GLINT_ALLOW_ANONYMOUS=true if whoever reaches it may do anything."
+        )
+        return problem_response("forbidden", detail, _id_of(scope))
+
+    def _by_management_port(self, scope: Scope) -> bool:
+        port = self._settings.management_port
+        return port is not None and (scope.get("server") or (None, None))[1] == port
+
+
+def _key_of(headers: Headers) -> str | None:
+    """The request's key; None when there is none. Several different ones are none that can be valid."""
+    given = set(headers.getlist(KEY_HEADER.lower()))
+    for value in headers.getlist("authorization"):
+        scheme, _, key = value.partition(" ")
+        given.add(key.strip() if scheme.lower() == _SCHEME else "")
+    return (given.pop() if len(given) == 1 else "") if given else None
+
+
+def _is_address(host: str) -> bool:
+    return ":" in host or host.replace(".", "").isdigit()
+
+
+def _not_here(scope: Scope, method: str, path: str) -> Response:
+    detail = f"{method} {path[:128]}: Not Found. This port serves {', '.join(HEALTH_PATHS)} only."
+    return problem_response("not_found", detail, _id_of(scope), status=404)
+
+
+def _id_of(scope: Scope) -> str:
+    return str(scope["state"]["inspection_id"])

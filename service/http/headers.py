@@ -1,0 +1,45 @@
+"""What every answer tells a browser: to run, frame, guess and keep nothing of it."""
+
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+ALWAYS = {
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+    "referrer-policy": "no-referrer",
+    "cross-origin-resource-policy": "same-origin",
+}
+POLICY = "default-src 'none'; frame-ancestors 'none'"
+# The page of /docs loads Swagger UI, and starts it with a script that stands in the page.
+DOCS = "/docs"
+DOCS_POLICY = (
+    "default-src 'none'; connect-src 'self'; img-src 'self' data: https://fastapi.tiangolo.com; "
+    "script-src 'unsafe-inline' https://cdn.jsdelivr.net; "
+    "style-src 'unsafe-inline' https://cdn.jsdelivr.net; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+# Verdicts and photos are for whoever asked, now; a cache would give them to others, or later.
+CACHING = "no-store"
+
+
+class SecurityHeaders:
+    """Adds them to every answer, errors included; `Cache-Control` only where an answer has none itself."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message = {**message, "headers": list(message.get("headers", []))}
+                headers = MutableHeaders(scope=message)
+                headers.update(ALWAYS)
+                headers.setdefault("cache-control", CACHING)
+                headers["content-security-policy"] = DOCS_POLICY if scope["path"] == DOCS else POLICY
+            await send(message)
+
+        await self._app(scope, receive, send_with_headers)

@@ -1,0 +1,41 @@
+"""schemathesis sends the running service what its OpenAPI document allows, and forbids, with all checks."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from service.access.commands import add_key
+from tests.service.live import serving
+
+HOOKS = "tests.drills.openapi_hooks"
+REPOSITORY = Path(__file__).resolve().parents[2]
+EXAMPLES = os.environ.get("GLINT_OPENAPI_EXAMPLES", "20")
+LONGEST_SECONDS = 300.0
+
+
+@pytest.mark.slow
+def test_the_service_does_what_its_openapi_document_says(tiny_bundles: Path, tmp_path: Path) -> None:
+    file = tmp_path / "keys.json"
+    key, _ = add_key(file, "conformance", "admin")
+    with serving(tiny_bundles, "--keys", str(file), "--open-health") as live:
+        arguments = [
+            *("run", f"http://127.0.0.1:{live.port}/openapi.json", "--header", f"X-Api-Key: {key}"),
+            *("--checks", "all", "--max-examples", EXAMPLES, "--seed", "1", "--no-color"),
+        ]
+        done = subprocess.run(
+            [str(Path(sys.executable).with_name("schemathesis")), *arguments],
+            cwd=tmp_path,
+            env={**os.environ, "SCHEMATHESIS_HOOKS": HOOKS, "PYTHONPATH": str(REPOSITORY)},
+            capture_output=True,
+            text=True,
+            timeout=LONGEST_SECONDS,
+            check=False,
+        )
+        assert live.process.poll() is None
+    assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
+    assert "Tested: 0" not in done.stdout
+    assert "WARNINGS" not in done.stdout, done.stdout[-3000:]
+    print(done.stdout[-700:])
