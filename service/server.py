@@ -13,10 +13,9 @@ from service.app import create_app, end_process
 from service.errors import SettingsError
 from service.registry import Registry
 from service.settings import Settings
+from service.telemetry.logs import configure_logging
 
 log = logging.getLogger(__name__)
-
-LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
 def serve(settings: Settings) -> None:
@@ -26,7 +25,7 @@ def serve(settings: Settings) -> None:
         DeviceError: before listening, when the device is `cuda` and a session does not run there.
         SettingsError: when the address cannot be listened on.
     """
-    logging.basicConfig(level=logging.INFO, format=LOG_FORMAT)
+    configure_logging(settings.log_format)
     registry = Registry(settings, end_process)
     if settings.device == "cuda":
         registry.load()

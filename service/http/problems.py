@@ -15,6 +15,7 @@ from service.errors import ServiceError
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_SECONDS = 1
+CODE_HEADER = "x-glint-problem"
 
 # Status and title by code. What is not listed is a photo that cannot be inspected: 422.
 _KNOWN: Mapping[str, tuple[int, str]] = {
@@ -74,7 +75,7 @@ def problem_response(
         code=code,
         id=inspection_id,
     )
-    sent = dict(headers or {})
+    sent = {CODE_HEADER: code, **(headers or {})}
     if problem.status == HTTPStatus.SERVICE_UNAVAILABLE:
         sent["retry-after"] = str(RETRY_AFTER_SECONDS)
     return Response(problem.model_dump_json(), problem.status, sent, MEDIA_TYPE)
