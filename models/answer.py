@@ -4,6 +4,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from models.quality import Reading
 from models.regions import Region
 
 
@@ -59,6 +60,9 @@ class Inspection(BaseModel):
     classifier: ClassifierOpinion
     anomaly: AnomalyOpinion
     regions: list[Region]
+    quality: list[Reading] = Field(
+        default=[], description="What was read off the photo, with the limits of the bundle's quality gate."
+    )
     part: str
     serial: str | None = None
     camera: str | None = None

@@ -11,7 +11,7 @@ from typing import TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from models.errors import BundleError
-from models.manifest import SCHEMA_VERSION, Manifest
+from models.manifest import SCHEMA_VERSION, Manifest, checksum_of
 
 log = logging.getLogger(__name__)
 
@@ -62,7 +62,7 @@ class Bundle:
         """Read the bundle at `path`; with `verify`, check every file against its recorded sha256.
 
         Raises:
-            BundleError: when it is missing, incomplete, of another schema, or altered.
+            BundleError: when it is missing, incomplete, of another schema, or altered (its limits included).
         """
         manifest_path = path / MANIFEST
         try:
@@ -79,6 +79,11 @@ class Bundle:
             raise BundleError(
                 f"{manifest_path} has schema version {found}; this Glint reads version {SCHEMA_VERSION}.",
                 "Install the Glint that made it, or train it again with `glint train`.",
+            )
+        # Bundles that came before the quality gate carry no checksum of their manifest.
+        if raw.keys() & {"checksum", "quality"} and raw.get("checksum") != checksum_of(raw):
+            raise BundleError(
+                f"{manifest_path} was altered: its checksum is not the one it carries.", _RETRAIN
             )
         try:
             manifest = Manifest.model_validate(raw)
@@ -152,8 +157,14 @@ def sha256_of_file(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def write_manifest(folder: Path, manifest: Manifest) -> None:
-    """Write the manifest under a temporary name, sync, and rename: the step that completes a bundle."""
+def write_manifest(folder: Path, manifest: Manifest) -> Manifest:
+    """Write the manifest under a temporary name, sync, and rename: the step that completes a bundle.
+
+    Returns:
+        The manifest with the checksum that was written.
+    """
+    checksum = checksum_of(json.loads(manifest.model_dump_json()))
+    manifest = manifest.model_copy(update={"checksum": checksum})
     text = manifest.model_dump_json(indent=2) + "\n"
     temporary = folder / f".{MANIFEST}.partial"
     try:
@@ -164,6 +175,7 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
         temporary.replace(folder / MANIFEST)
     finally:
         temporary.unlink(missing_ok=True)
+    return manifest
 
 
 def find_bundles(root: Path) -> dict[str, Path]:

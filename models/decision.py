@@ -76,8 +76,7 @@ def decide(
     if len(probabilities) != len(classes) or not classes or classes[0] != CLEAN:
         raise ValueError(f"{len(probabilities)} probabilities for classes {list(classes)}, `clean` first")
     if not _trustworthy(probabilities, anomaly_score):
-        reason = "the model's outputs are not finite numbers in range"
-        return Decision(INVALID, None, None, (), needs_review=True, review_reasons=(reason,))
+        return invalid(["the model's outputs are not finite numbers in range"])
 
     defect_probability = None
     rules: list[Rule] = []
@@ -104,6 +103,11 @@ def decide(
     if verdict == CLEAN and max(probabilities) > probabilities[0] and defect_probability is not None:
         reasons.append("a defect class is more probable than clean, but below its limit")
     return Decision(verdict, score, defect_probability, tuple(rules), bool(reasons), tuple(reasons))
+
+
+def invalid(reasons: Sequence[str]) -> Decision:
+    """The decision over a photo of which nothing can be said."""
+    return Decision(INVALID, None, None, (), needs_review=True, review_reasons=tuple(reasons))
 
 
 def anomaly_opinion(anomaly_score: float, limit: float) -> float:

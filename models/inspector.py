@@ -10,30 +10,31 @@ import numpy as np
 import numpy.typing as npt
 
 from models.answer import AnomalyOpinion, ClassifierOpinion, ImageFacts, Inspection
-from models.bundle import Bundle, GoldenResult
-from models.decision import INVALID, decide
+from models.bundle import Bundle
+from models.decision import INVALID, Decision, decide, invalid
 from models.errors import BundleError
+from models.golden import NO_GOLDEN_PHOTOS, golden_photos
 from models.overlay import draw_overlay
 from models.photo import Photo, PhotoLimits, decode_photo
 from models.preprocessing import Placement, map_on_photo
+from models.quality import QualityGate, Reading, measure, refusals
 from models.regions import find_regions
-from models.session import Device, OpenSession, open_session
-
-# How far an answer may be from the one recorded when the bundle was made (fp32, any provider).
-GOLDEN_TOLERANCE = 5e-3
-PROBABILITY_TOLERANCE = 1e-2
-ANOMALY_TOLERANCE = 2e-2  # relative; a GPU's TF32 keeps about three digits
+from models.session import Device, OpenSession, open_session, prove_provider
 
 OUTPUTS = ("probabilities", "anomaly_map", "anomaly_score")
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """A decoded photo, and what of it the model sees: `tensor` uint8 [H, W, 3], RGB."""
+    """A decoded photo, and what of it the model sees: `tensor` uint8 [H, W, 3], RGB.
+
+    `quality` is what was read off it; where a reading is not ok, the photo gets no verdict.
+    """
 
     photo: Photo
     tensor: npt.NDArray[np.uint8]
     place: Placement
+    quality: tuple[Reading, ...] = ()
     timings_ms: dict[str, float] = field(default_factory=dict)
 
 
@@ -81,13 +82,26 @@ class Inspector:
         decoded = time.perf_counter()
         tensor = preprocessing.apply(photo.pixels)
         place = preprocessing.place(photo.height, photo.width)
-        done = time.perf_counter()
-        timings = {"decode": 1e3 * (decoded - started), "resize": 1e3 * (done - decoded)}
-        return Prepared(photo, tensor, place, timings)
+        resized = time.perf_counter()
+        gate = self.manifest.quality or QualityGate(limits={})
+        readings = measure(tensor, place, bit_depth=photo.bit_depth, thumbnail=gate.thumbnail)
+        quality = tuple(gate.judge(readings))
+        timings = {
+            "decode": 1e3 * (decoded - started),
+            "resize": 1e3 * (resized - decoded),
+            "quality": 1e3 * (time.perf_counter() - resized),
+        }
+        return Prepared(photo, tensor, place, quality, timings)
 
     def run(self, batch: npt.NDArray[np.uint8]) -> list[Outputs]:
-        """Run the graph on uint8 [N, H, W, 3], RGB, at the model's size."""
+        """Run the graph on uint8 [N, H, W, 3], RGB, at the model's size.
+
+        Raises:
+            DeviceError: when the session no longer runs on the provider it was opened on.
+            Exception: whatever ONNX Runtime raises.
+        """
         probabilities, maps, scores = self._session.run(OUTPUTS, {"image": batch})
+        prove_provider(self._session, self.provider)
         return [
             Outputs(p, m, float(s)) for p, m, s in zip(probabilities, maps, scores.reshape(-1), strict=True)
         ]
@@ -102,13 +116,16 @@ class Inspector:
         inspection_id: str | None = None,
         timings_ms: dict[str, float] | None = None,
     ) -> Inspection:
-        """Decide over one photo and find its defect regions. Outputs that are not finite give `invalid`."""
+        """Decide over one photo and find its defect regions.
+
+        The verdict is `invalid` for a photo outside the quality gate, and for outputs that are not finite
+        numbers in range, or not of the manifest's shape.
+        """
         started = time.perf_counter()
         manifest, photo = self.manifest, prepared.photo
         probabilities = [float(p) for p in outputs.probabilities]
         score = outputs.anomaly_score
-        finite = bool(np.isfinite(outputs.anomaly_map).all())
-        decision = decide(probabilities, manifest.classes, score if finite else math.nan, manifest.limits)
+        decision = self._decide(prepared, outputs)
         valid = decision.verdict != INVALID
         regions = []
         if valid:
@@ -129,6 +146,7 @@ class Inspector:
             ),
             anomaly=AnomalyOpinion(score=score if valid else None, limit=manifest.limits.anomaly),
             regions=regions,
+            quality=list(prepared.quality),
             part=manifest.part,
             serial=serial,
             camera=camera,
@@ -145,6 +163,19 @@ class Inspector:
             ),
             timings_ms={stage: round(ms, 3) for stage, ms in timings.items()},
         )
+
+    def _decide(self, prepared: Prepared, outputs: Outputs) -> Decision:
+        if unfit := refusals(prepared.quality):
+            return invalid(unfit)
+        manifest = self.manifest
+        if (
+            outputs.probabilities.shape != (len(manifest.classes),)
+            or outputs.anomaly_map.shape != manifest.grid
+        ):
+            return invalid(["the model's outputs are not of the shape in the manifest"])
+        finite = bool(np.isfinite(outputs.anomaly_map).all())
+        score = outputs.anomaly_score if finite else math.nan
+        return decide([float(p) for p in outputs.probabilities], manifest.classes, score, manifest.limits)
 
     def photo_map(self, prepared: Prepared, outputs: Outputs) -> npt.NDArray[np.float32]:
         """The anomaly map over the photo itself: float32 [h, w] at about the model's scale."""
@@ -171,18 +202,16 @@ class Inspector:
         """Inspect the golden photos; return what differs from the recorded results, empty when all agree.
 
         Raises:
-            BundleError: when the golden photos or their recorded results cannot be read.
+            BundleError, PhotoError: when the golden photos or their recorded results cannot be read.
         """
-        goldens = self.bundle.golden_results()
+        goldens = golden_photos(self.bundle)
         if not goldens:
-            return ["there are no golden photos, so nothing can be compared"]
+            return [NO_GOLDEN_PHOTOS]
         differences = []
         for golden in goldens:
-            answer, _, outputs = self.inspect(self.bundle.file(golden.file).read_bytes())
-            difference = _difference(golden, answer, outputs)
-            if difference:
-                differences.append(f"{golden.file}: {difference}")
-        return differences
+            answer, _, outputs = self.inspect(golden.data)
+            differences.append(golden.compare(answer, outputs))
+        return [difference for difference in differences if difference]
 
     def _check_graph(self) -> None:
         remedy = "Train the bundle again with `glint train`."
@@ -199,19 +228,3 @@ class Inspector:
                 f"{len(self.manifest.classes)} classes are needed.",
                 remedy,
             )
-
-
-def _difference(golden: GoldenResult, answer: Inspection, outputs: Outputs) -> str:
-    """Say what differs from the recorded result; empty when all agree."""
-    if answer.verdict != golden.verdict:
-        return f"{answer.verdict} instead of {golden.verdict}"
-    if answer.score is None or abs(answer.score - golden.score) > GOLDEN_TOLERANCE:
-        return f"score {answer.score} instead of {golden.score}"
-    # The score follows the stronger opinion; a fault in the weaker one would not show in it.
-    if len(outputs.probabilities) != len(golden.probabilities) or not np.allclose(
-        outputs.probabilities, golden.probabilities, rtol=0.0, atol=PROBABILITY_TOLERANCE
-    ):
-        return f"probabilities {outputs.probabilities.tolist()} instead of {golden.probabilities}"
-    if not math.isclose(outputs.anomaly_score, golden.anomaly_score, rel_tol=ANOMALY_TOLERANCE):
-        return f"anomaly score {outputs.anomaly_score} instead of {golden.anomaly_score}"
-    return ""

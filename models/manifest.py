@@ -1,6 +1,9 @@
 """What a bundle says of itself: the schema of `manifest.json`."""
 
+import hashlib
+import json
 import re
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Literal
 
@@ -9,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from models.decision import CLEAN, RESERVED_CLASSES, Limits
 from models.errors import UsageError
 from models.preprocessing import Preprocessing
+from models.quality import QualityGate, ReadingName
 
 SCHEMA_VERSION = 1
 
@@ -116,8 +120,36 @@ class Variant(_Record):
     precision: Literal["fp32", "fp16", "int8"]
 
 
+class CalibrationReference(_Record):
+    """What was read off clean held-out photos, one entry a photo: what drift is measured against.
+
+    Attributes:
+        readings: of the photos themselves, by name; see `models.quality`.
+        anomaly_scores: what the anomaly limit was chosen on.
+        defect_probabilities: what the classifier's limit was chosen on; None without defect classes.
+    """
+
+    readings: dict[ReadingName, list[float]]
+    anomaly_scores: list[float]
+    defect_probabilities: list[float] | None
+
+    @model_validator(mode="after")
+    def _of_one_length(self) -> "CalibrationReference":
+        columns = [*self.readings.values(), self.defect_probabilities or self.anomaly_scores]
+        if any(len(column) != len(self.anomaly_scores) for column in columns):
+            raise ValueError("every column must have one entry a photo")
+        return self
+
+
 class Manifest(_Record):
-    """The whole of `manifest.json`. `files` maps each other file of the bundle to its sha256."""
+    """The whole of `manifest.json`.
+
+    Attributes:
+        quality: the gate that photos pass before they get a verdict; None in bundles that came before it.
+        calibration: readings and scores of clean held-out photos; None in bundles that came before it.
+        files: maps each other file of the bundle to its sha256.
+        checksum: `checksum_of` all the rest; None in bundles that came before it.
+    """
 
     schema_version: Literal[1] = 1
     part: str = Field(pattern=NAME_PATTERN)
@@ -138,7 +170,10 @@ class Manifest(_Record):
     agreement: dict[str, float]
     libraries: dict[str, str]
     variants: dict[str, Variant]
+    quality: QualityGate | None = None
+    calibration: CalibrationReference | None = None
     files: dict[str, str]
+    checksum: str | None = None
 
     @model_validator(mode="after")
     def _consistent(self) -> "Manifest":
@@ -150,3 +185,10 @@ class Manifest(_Record):
         if "fp32" not in self.variants or missing:
             raise ValueError(f"variants must hold fp32 and name listed files; not listed: {missing}")
         return self
+
+
+def checksum_of(raw: Mapping[str, Any]) -> str:
+    """Hex sha256 of a manifest's JSON values without `checksum`: keys sorted, no spaces, UTF-8."""
+    rest = {name: value for name, value in raw.items() if name != "checksum"}
+    text = json.dumps(rest, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()

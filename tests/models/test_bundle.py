@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from models.bundle import GOLDEN_RESULTS, MANIFEST, SPLITS, Bundle, find_bundles, write_manifest
 from models.errors import BundleError
-from models.manifest import HeatmapScale, Manifest
+from models.manifest import HeatmapScale, Manifest, checksum_of
 from tests.tiny_bundle import make_tiny_bundle
 
 
@@ -23,9 +23,10 @@ def copy(tiny_bundle: Path, tmp_path: Path) -> Path:
 
 
 def rewrite(path: Path, change: Callable[[dict[str, Any]], None]) -> None:
-    """Change the manifest's JSON."""
+    """Change the manifest's JSON and its checksum with it."""
     raw = json.loads((path / MANIFEST).read_text())
     change(raw)
+    raw["checksum"] = checksum_of(raw)
     (path / MANIFEST).write_text(json.dumps(raw))
 
 
@@ -47,6 +48,38 @@ def test_one_altered_byte_in_any_file_is_found(copy: Path) -> None:
         assert Bundle.open(copy, verify=False).manifest.part == "bracket"
         path.write_bytes(original)
     Bundle.open(copy)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('"anomaly": 3.0', '"anomaly": 30.0'),
+        ('"classifier": 0.5', '"classifier": null'),
+        ('"version": "2026', '"version": "2027'),
+        ('"checksum": "', '"checksum": "0'),
+        ('  "checksum"', '  "was_the_checksum"'),
+    ],
+)
+def test_a_manifest_altered_by_hand_is_noticed_by_whoever_opens_it(copy: Path, old: str, new: str) -> None:
+    text = (copy / MANIFEST).read_text()
+    assert old in text
+    (copy / MANIFEST).write_text(text.replace(old, new, 1))
+    for verify in (True, False):
+        with pytest.raises(BundleError, match=r"manifest\.json was altered"):
+            Bundle.open(copy, verify=verify)
+
+
+def test_a_bundle_that_came_before_checksums_and_gates_still_opens(copy: Path) -> None:
+    raw = json.loads((copy / MANIFEST).read_text())
+    old = {name: raw[name] for name in raw if name not in ("checksum", "quality", "calibration")}
+    (copy / MANIFEST).write_text(json.dumps(old))
+    assert Bundle.open(copy).manifest.quality is None
+
+
+def test_the_layout_of_the_file_is_not_part_of_its_checksum(copy: Path) -> None:
+    raw = json.loads((copy / MANIFEST).read_text())
+    (copy / MANIFEST).write_text(json.dumps(dict(reversed(raw.items()))))
+    assert Bundle.open(copy).manifest.part == "bracket"
 
 
 def test_a_missing_file_is_named(copy: Path) -> None:
@@ -149,7 +182,7 @@ def test_the_heatmap_scale_rises_and_is_finite() -> None:
 
 def test_a_manifest_survives_being_written_and_read(tiny_bundle: Path, tmp_path: Path) -> None:
     manifest = Bundle.open(tiny_bundle).manifest
-    write_manifest(tmp_path, manifest)
+    assert write_manifest(tmp_path, manifest) == manifest
     assert Manifest.model_validate_json((tmp_path / MANIFEST).read_text()) == manifest
     assert [path.name for path in tmp_path.iterdir()] == [MANIFEST]
 

@@ -63,7 +63,7 @@ def test_verdicts(
     assert sum(answer.classifier.probabilities.values()) == pytest.approx(1.0, abs=1e-5)
     assert answer.image.sha256 == prepared.photo.sha256
     assert (answer.part, answer.provider) == ("bracket", "CPUExecutionProvider")
-    assert set(answer.timings_ms) == {"decode", "resize", "inference", "decide"}
+    assert set(answer.timings_ms) == {"decode", "resize", "quality", "inference", "decide"}
     assert json.loads(json.dumps(describe(answer)))["verdict"] == verdict
 
 

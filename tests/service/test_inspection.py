@@ -24,7 +24,7 @@ from tests.tiny_bundle import (
     unmeasurable_photo,
 )
 
-STAGES = {"decode", "resize", "queue", "inference", "decide"}
+STAGES = {"decode", "resize", "quality", "queue", "inference", "decide"}
 
 
 Start = Callable[..., InspectionService]

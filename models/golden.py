@@ -1,0 +1,65 @@
+"""Golden photos: whether a bundle still gives what it gave when it was made."""
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from models.answer import Inspection
+from models.bundle import Bundle, GoldenResult
+from models.errors import BundleError
+
+if TYPE_CHECKING:
+    from models.inspector import Outputs
+
+# How far an answer may be from the one recorded when the bundle was made (fp32, any provider).
+GOLDEN_TOLERANCE = 5e-3
+PROBABILITY_TOLERANCE = 1e-2
+ANOMALY_TOLERANCE = 2e-2  # relative; a GPU's TF32 keeps about three digits
+
+NO_GOLDEN_PHOTOS = "there are no golden photos, so nothing can be compared"
+
+
+@dataclass(frozen=True)
+class GoldenPhoto:
+    """An encoded golden photo, and what it gave when the bundle was made."""
+
+    result: GoldenResult
+    data: bytes
+
+    def compare(self, answer: Inspection, outputs: "Outputs") -> str:
+        """Say what differs from the recorded result; empty when all agrees."""
+        difference = _difference(self.result, answer, outputs)
+        return f"{self.result.file}: {difference}" if difference else ""
+
+
+def golden_photos(bundle: Bundle) -> list[GoldenPhoto]:
+    """Read a bundle's golden photos with their recorded results.
+
+    Raises:
+        BundleError: when they cannot be read.
+    """
+    results = bundle.golden_results()
+    try:
+        return [GoldenPhoto(result, bundle.file(result.file).read_bytes()) for result in results]
+    except OSError as error:
+        raise BundleError(
+            f"{error.filename} cannot be read: {error.strerror}.", "Check the bundle with `glint verify`."
+        ) from error
+
+
+def _difference(golden: GoldenResult, answer: Inspection, outputs: "Outputs") -> str:
+    """Say what differs from the recorded result; empty when all agree."""
+    if answer.verdict != golden.verdict:
+        return f"{answer.verdict} instead of {golden.verdict}"
+    if answer.score is None or abs(answer.score - golden.score) > GOLDEN_TOLERANCE:
+        return f"score {answer.score} instead of {golden.score}"
+    # The score follows the stronger opinion; a fault in the weaker one would not show in it.
+    if len(outputs.probabilities) != len(golden.probabilities) or not np.allclose(
+        outputs.probabilities, golden.probabilities, rtol=0.0, atol=PROBABILITY_TOLERANCE
+    ):
+        return f"probabilities {outputs.probabilities.tolist()} instead of {golden.probabilities}"
+    if not math.isclose(outputs.anomaly_score, golden.anomaly_score, rel_tol=ANOMALY_TOLERANCE):
+        return f"anomaly score {outputs.anomaly_score} instead of {golden.anomaly_score}"
+    return ""
