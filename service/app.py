@@ -10,12 +10,15 @@ from importlib.metadata import version
 
 from fastapi import FastAPI
 
+from service.http.metrics import router as metrics_router
+from service.http.observation import ObserveRequests
 from service.http.problems import install_problem_handlers
 from service.http.requests import CloseUnreadUploads, RequestIds, UnforeseenErrors
 from service.http.routes import router
 from service.inspection import InspectionService
 from service.registry import Registry
 from service.settings import Settings
+from service.telemetry.telemetry import Telemetry
 
 EXIT_CODE_DEAD_WORKER = 70
 _SECONDS_FOR_LAST_ANSWERS = 1.0
@@ -47,10 +50,14 @@ def create_app(
     )
     app.state.settings = settings
     app.state.registry = registry
-    app.state.inspections = InspectionService(registry, settings)
+    telemetry = Telemetry(settings, registry, os.environ)
+    app.state.telemetry = telemetry
+    app.state.inspections = InspectionService(registry, settings, observe=telemetry.inspected)
     app.include_router(router)
+    app.include_router(metrics_router)
     install_problem_handlers(app)
     app.add_middleware(UnforeseenErrors)
+    app.add_middleware(ObserveRequests, listeners=telemetry.listeners)
     app.add_middleware(RequestIds)
     app.add_middleware(CloseUnreadUploads)
     return app
@@ -70,6 +77,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     finally:
         await asyncio.to_thread(registry.close, settings.drain_seconds)
         app.state.inspections.close()
+        await asyncio.to_thread(app.state.telemetry.close)
 
 
 def end_process(error: BaseException) -> None:

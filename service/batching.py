@@ -3,7 +3,7 @@
 import logging
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
@@ -110,6 +110,7 @@ class Batcher:
         self._waiting: deque[_Item] = deque()
         self._running: list[_Item] = []
         self._busy_since: float | None = None
+        self._batch_sizes: Counter[int] = Counter()
         self._closing = False
         self._dead = False
         self._thread = threading.Thread(target=self._work, name=f"glint-worker-{name}", daemon=True)
@@ -148,6 +149,16 @@ class Batcher:
         """Whether the worker has died."""
         return self._dead
 
+    @property
+    def waiting(self) -> int:
+        """How many photos wait for the device."""
+        return len(self._waiting)
+
+    @property
+    def batch_sizes(self) -> dict[int, int]:
+        """How many batches of each size were begun."""
+        return dict(self._batch_sizes)
+
     def busy_seconds(self) -> float:
         """For how long the present batch has been running; 0 when idle."""
         since = self._busy_since
@@ -169,6 +180,7 @@ class Batcher:
         try:
             while batch := self._next_batch():
                 self._busy_since = time.monotonic()
+                self._batch_sizes[len(batch)] += 1
                 self._run(batch)
                 self._busy_since = None
         except BaseException as error:  # even SystemExit: whatever ends this thread must not go unseen

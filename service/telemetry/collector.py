@@ -129,12 +129,12 @@ class StateCollector(Collector):
             return
         yield _gauge("glint_archive_waiting", "Records not yet written.", archive.waiting)
         yield _gauge(
-            "glint_archive_oldest_seconds", "For how long the first of them has waited.", archive.oldest_seconds
+            "glint_archive_oldest_seconds",
+            "For how long the first of them has waited.",
+            archive.oldest_seconds,
         )
         if archive.free_bytes is not None:
-            yield _gauge(
-                "glint_archive_free_bytes", "Free space where photos are kept.", archive.free_bytes
-            )
+            yield _gauge("glint_archive_free_bytes", "Free space where photos are kept.", archive.free_bytes)
         yield _gauge("glint_archive_low_water", "Whether the space runs out.", float(archive.low_water))
         yield _gauge(
             "glint_archive_failing", "Whether nothing can be written.", float(bool(archive.last_error))

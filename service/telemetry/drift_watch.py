@@ -17,11 +17,12 @@ from service.telemetry.names import BoundedNames
 log = logging.getLogger(__name__)
 
 IMAGE_STATISTICS: tuple[ReadingName, ...] = ("brightness", "contrast", "sharpness")
+_SERIOUSNESS: tuple[State, ...] = ("too few photos", "steady", "drifting")
 _REMEDIES = {
     "brightness": "Check the lamp, the exposure time and stray light.",
     "contrast": "Check the lamp, reflections and dirt on the lens.",
     "sharpness": "Check the focus, the distance to the part and dirt on the lens.",
-    "anomaly_score": "Look at the heatmaps of recent photos: if the parts are good, train a new bundle with them.",
+    "anomaly_score": "Look at recent heatmaps: if the parts are good, train a new bundle with them.",
     "defect_probability": "Look at recent photos: if the parts are good, train a new bundle with them.",
     "": "Look at the rejected parts: if they are bad, look upstream; if they are good, train a new bundle.",
 }
@@ -99,9 +100,8 @@ class DriftWatch:
         if not monitor.has_reference:
             return PartDrift(state="no reference", cameras=[])
         cameras = [_in_words(status) for status in monitor.status()]
-        states = {camera.state for camera in cameras}
-        orders: Sequence[State] = ("drifting", "steady", "too few photos")
-        worst = next((state for state in orders if state in states), "too few photos")
+        states: list[State] = [camera.state for camera in cameras]
+        worst = max(states, key=_SERIOUSNESS.index, default=_SERIOUSNESS[0])
         return PartDrift(state=worst, cameras=cameras)
 
     def _monitor_of(self, manifest: Manifest) -> DriftMonitor:
@@ -132,15 +132,15 @@ def monitor_of(
     scores = calibration.anomaly_scores
     probabilities = calibration.defect_probabilities
     reference: dict[str, Sequence[float]] = {"anomaly_score": scores}
-    reference |= {name: calibration.readings[name] for name in IMAGE_STATISTICS if name in calibration.readings}
+    reference |= {
+        name: calibration.readings[name] for name in IMAGE_STATISTICS if name in calibration.readings
+    }
     rejected = [score >= limits.anomaly for score in scores]
     if probabilities is not None and limits.classifier is not None:
         reference["defect_probability"] = probabilities
         by_classifier = [probability >= limits.classifier for probability in probabilities]
         rejected = [either or other for either, other in zip(rejected, by_classifier, strict=True)]
-    return DriftMonitor(
-        reference, calibration_rejects=sum(rejected), usual_reject_rate=usual_reject_rate
-    )
+    return DriftMonitor(reference, calibration_rejects=sum(rejected), usual_reject_rate=usual_reject_rate)
 
 
 def _log_change(part: str, status: CameraStatus) -> None:

@@ -28,7 +28,10 @@ class Metrics:
             registry=self.registry,
         )
         self._problems = Counter(
-            "glint_problems", "Requests without a result, by reason.", ("code", "part"), registry=self.registry
+            "glint_problems",
+            "Requests without a result, by reason.",
+            ("code", "part"),
+            registry=self.registry,
         )
         self._seconds = Histogram(
             "glint_request_seconds",

@@ -14,7 +14,7 @@ log = logging.getLogger(__name__)
 
 ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 # The order in which an inspection goes through its stages, whatever else is timed coming after them.
-STAGES = ("decode", "resize", "queue", "inference", "decide", "overlay", "archive")
+STAGES = ("decode", "resize", "quality", "queue", "inference", "decide", "overlay", "archive")
 _NANOSECONDS = 1_000_000_000
 _FIRST_SERVER_ERROR = 500
 _SECONDS_FOR_LAST_SPANS = 3.0
@@ -23,8 +23,8 @@ _SECONDS_FOR_LAST_SPANS = 3.0
 def open_traces(environment: Mapping[str, str]) -> "Traces | None":
     """Make what sends traces; None unless the environment names an OTLP endpoint.
 
-    The exporter reads the other OTEL_ variables by itself. Traces are no reason to refuse to inspect: without the
-    extra `telemetry` a line in the log says what to install.
+    The exporter reads the other OTEL_ variables by itself. Traces are no reason to refuse to inspect: without
+    the extra `telemetry` a line in the log says what to install.
     """
     if not any(environment.get(name) for name in ENDPOINTS):
         return None
