@@ -41,8 +41,8 @@ class ArchiveState(Protocol):
         ...
 
     @property
-    def last_error(self) -> str | None:
-        """Why nothing can be written; empty or None when it can."""
+    def failure(self) -> str:
+        """Why nothing can be written; empty when it can."""
         ...
 
 
@@ -136,9 +136,7 @@ class StateCollector(Collector):
         if archive.free_bytes is not None:
             yield _gauge("glint_archive_free_bytes", "Free space where photos are kept.", archive.free_bytes)
         yield _gauge("glint_archive_low_water", "Whether the space runs out.", float(archive.low_water))
-        yield _gauge(
-            "glint_archive_failing", "Whether nothing can be written.", float(bool(archive.last_error))
-        )
+        yield _gauge("glint_archive_failing", "Whether nothing can be written.", float(bool(archive.failure)))
         yield CounterMetricFamily("glint_archive_written", "Records written.", value=archive.written)
 
     def _drifts(self) -> Iterator[Metric]:

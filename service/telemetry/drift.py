@@ -19,7 +19,7 @@ from collections import Counter, deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from service.telemetry.reference import (
     FEWEST_PHOTOS,
@@ -38,14 +38,15 @@ STABILITY_LIMIT = 2.5
 REJECT_ALPHA = 1e-6
 # An alarm ends below this share of its limit, so that one at the limit does not come and go.
 _RELEASE = 0.8
+# The index of a window moves slowly, and of a few photos it is mostly chance.
+_STABILITY_EVERY = 10
 _SMALLEST_TOLERANCE = {"defect_probability": 0.02}
 
 State = Literal["no reference", "too few photos", "steady", "drifting"]
 Statistic = Literal["ewma", "stability", "rejects"]
 
 
-@dataclass(frozen=True)
-class Level:
+class Level(NamedTuple):
     """One statistic: where it is, and the limit at which it alarms; `reading` is empty for rejects."""
 
     statistic: Statistic
@@ -185,6 +186,8 @@ class _Track:
         self._reference = reference
         self._limit = max(LEAST_SHIFT, CONTROL * math.sqrt(LAMBDA / (2.0 - LAMBDA) + 1.0 / reference.size))
         self._ewma = 0.0
+        self._stability = 0.0
+        self._observed = 0
         self._bins: deque[int] = deque(maxlen=WINDOW)
         self._counts: Counter[int] = Counter()
 
@@ -194,14 +197,14 @@ class _Track:
             self._counts[self._bins[0]] -= 1
         self._bins.append(self._reference.bin_of(value))
         self._counts[self._bins[-1]] += 1
+        self._observed += 1
+        if self._observed >= WINDOW and self._observed % _STABILITY_EVERY == 0:
+            shares = self._reference.bin_shares
+            counts = [self._counts[number] for number in range(len(shares))]
+            self._stability = stability_index(counts, shares)
 
-    def levels(self) -> list[Level]:
-        shares = self._reference.bin_shares
-        # Of a few photos the index is mostly chance.
-        index = 0.0
-        if len(self._bins) == WINDOW:
-            index = stability_index([self._counts[number] for number in range(len(shares))], shares)
-        return [
+    def levels(self) -> tuple[Level, Level]:
+        return (
             Level("ewma", self._reading, self._ewma, self._limit),
-            Level("stability", self._reading, index, STABILITY_LIMIT),
-        ]
+            Level("stability", self._reading, self._stability, STABILITY_LIMIT),
+        )
