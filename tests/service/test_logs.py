@@ -3,6 +3,7 @@
 import io
 import json
 import logging
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -146,6 +147,9 @@ def test_every_line_of_a_live_service_is_json(tiny_bundles: Path) -> None:
         connection.request("POST", "/inspect", encode(poisonous_photo()), {"content-type": "image/png"})
         answer = json.loads(connection.getresponse().read())
         connection.close()
+        last = time.monotonic() + 10.0
+        while "service.access" not in live.log.read_text() and time.monotonic() < last:
+            time.sleep(0.05)  # the line is written once the answer has gone out
         log = [json.loads(line) for line in live.log.read_text().splitlines()]
     assert answer["code"] == "inference_failed"
     assert any("Listening on" in line["message"] for line in log)
