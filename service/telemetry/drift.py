@@ -30,8 +30,8 @@ from service.telemetry.reference import (
 )
 
 LAMBDA = 0.02
-CONTROL = 4.25  # L, in standard deviations
-LEAST_SHIFT = 1.0
+CONTROL = 5.0  # L, in standard deviations
+LEAST_SHIFT = 1.15
 WINDOW = 200
 # Two cameras that were calibrated together, one half of the photos each, have an index of about 2.2.
 STABILITY_LIMIT = 2.5
