@@ -97,7 +97,8 @@ class Reading(_Record):
     ok: bool
 
     def __str__(self) -> str:
-        return f"{self.name} {self.value:.4g} is outside {self.low:.4g} to {self.high:.4g}"
+        limits = "no number" if self.low is None else f"outside {self.low:.4g} to {self.high:.4g}"
+        return f"{self.name} {self.value:.4g} is {limits}"
 
 
 class QualityGate(_Record):

@@ -10,6 +10,7 @@ from importlib.metadata import version
 
 from fastapi import FastAPI
 
+from service.http.bundles import router as bundles_router
 from service.http.metrics import router as metrics_router
 from service.http.observation import ObserveRequests
 from service.http.problems import install_problem_handlers
@@ -55,6 +56,7 @@ def create_app(
     app.state.inspections = InspectionService(registry, settings, observe=telemetry.inspected)
     app.include_router(router)
     app.include_router(metrics_router)
+    app.include_router(bundles_router)
     install_problem_handlers(app)
     app.add_middleware(UnforeseenErrors)
     app.add_middleware(ObserveRequests, listeners=telemetry.listeners)

@@ -15,14 +15,18 @@ import numpy.typing as npt
 
 from models.inspector import Outputs
 from models.session import CUDA
+from service.device_faults import fault_of, reason_of
 from service.errors import (
     DeadlineError,
+    DeviceLostError,
     InferenceError,
     QueueFullError,
     ServiceError,
     ShuttingDownError,
     WorkerDiedError,
 )
+
+FAILURES_BEFORE_PROOF = 5
 
 log = logging.getLogger(__name__)
 
@@ -112,7 +116,8 @@ class Batcher:
         self._busy_since: float | None = None
         self._batch_sizes: Counter[int] = Counter()
         self._closing = False
-        self._dead = False
+        self._death = ""
+        self._failures_in_a_row = 0
         self._thread = threading.Thread(target=self._work, name=f"glint-worker-{name}", daemon=True)
         self._thread.start()
 
@@ -127,7 +132,7 @@ class Batcher:
         """
         item = _Item(runner, tensor, deadline)
         with self._condition:
-            if self._dead:
+            if self._death:
                 raise WorkerDiedError
             if self._closing:
                 raise ShuttingDownError
@@ -147,7 +152,12 @@ class Batcher:
     @property
     def dead(self) -> bool:
         """Whether the worker has died."""
-        return self._dead
+        return bool(self._death)
+
+    @property
+    def death(self) -> str:
+        """Why the worker has died; empty while it lives."""
+        return self._death
 
     @property
     def waiting(self) -> int:
@@ -212,6 +222,7 @@ class Batcher:
         except Exception as error:
             self._find_the_fault(batch, error)
             return
+        self._failures_in_a_row = 0
         took = 1e3 * (time.monotonic() - started)
         for item, output in zip(batch, outputs, strict=True):
             item.answer(Ran(output, 1e3 * (started - item.submitted), took, len(batch)))
@@ -230,15 +241,39 @@ class Batcher:
         return outputs[: len(batch)]
 
     def _find_the_fault(self, batch: list[_Item], error: Exception) -> None:
-        """Run the photos of a failed batch alone, so that only the one at fault fails."""
+        """Run a failed batch in smaller ones, so that only the photos at fault fail.
+
+        Raises:
+            DeviceLostError: when no batch can run on this device any more.
+        """
         log.error("A batch of %d failed: %s", len(batch), error)
+        fault = fault_of(error)
+        if fault == "device_lost":
+            raise DeviceLostError(reason_of(error)) from error
         if len(batch) == 1:
-            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-            batch[0].fail(InferenceError(reason))
+            batch[0].fail(InferenceError(reason_of(error)))
+            self._failures_in_a_row += 1
+            if self._failures_in_a_row >= FAILURES_BEFORE_PROOF:
+                self._prove_the_device(batch[0])
             return
-        for item in batch:
-            if item.is_due():
-                self._run([item])
+        size = (len(batch) + 1) // 2 if fault == "out_of_memory" else 1
+        for first in range(0, len(batch), size):
+            if part := [item for item in batch[first : first + size] if item.is_due()]:
+                self._run(part)
+
+    def _prove_the_device(self, item: _Item) -> None:
+        """Tell photos that the model fails on from a device that fails on all: run a black one.
+
+        Raises:
+            DeviceLostError: when that fails too.
+        """
+        try:
+            item.runner.run(np.zeros_like(item.tensor)[None])
+        except Exception as error:
+            raise DeviceLostError(
+                f"{self._failures_in_a_row} runs in a row failed, {reason_of(error)}"
+            ) from error
+        self._failures_in_a_row = 0
 
     def _drop_what_is_not_due(self) -> None:
         self._waiting = deque(item for item in self._waiting if item.is_due())
@@ -246,7 +281,7 @@ class Batcher:
     def _die(self, error: BaseException) -> None:
         log.critical("The worker %s died.", self._thread.name, exc_info=error)
         with self._condition:
-            self._dead = True
+            self._death = reason_of(error)
             left = [*self._running, *self._waiting]
             self._waiting.clear()
             for item in left:

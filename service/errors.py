@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from models.errors import GlintError
+from models.quality import Reading, refusals
 
 _TRY_AGAIN = "Send the photo again after the time in Retry-After."
 
@@ -52,6 +53,17 @@ class WorkerDiedError(ServiceError):
         )
 
 
+class DeviceLostError(ServiceError):
+    """The device no longer runs the model, and only a new process may bring it back."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(
+            "worker_died",
+            f"The device that runs the model is lost: {reason}",
+            "Send the photo again once the service has been restarted.",
+        )
+
+
 class ShuttingDownError(ServiceError):
     """The service takes nothing new in."""
 
@@ -81,6 +93,47 @@ class UntrustworthyError(ServiceError):
             f"No verdict can be given: {'; '.join(reasons)}.",
             "Treat the part as not inspected; check the bundle with `glint verify`.",
         )
+
+
+class QualityGateError(ServiceError):
+    """The photo lies outside what the part's clean photos were like. `readings` holds all of them."""
+
+    def __init__(self, readings: Sequence[Reading]) -> None:
+        super().__init__(
+            "quality_gate",
+            f"The photo is outside the part's quality gate: {'; '.join(refusals(readings))}.",
+            "Treat the part as not inspected; look at the photo, the light, the lens and the fixture.",
+        )
+        self.readings = list(readings)
+
+
+class CanaryFailedError(ServiceError):
+    """The part's model gave a golden photo another result than when it was made, or none."""
+
+    def __init__(self, part: str, reason: str) -> None:
+        super().__init__(
+            "canary_failed",
+            f"The model of {part} cannot be trusted now: {reason}.",
+            "Treat the part as not inspected; /readyz answers 200 once a golden photo is judged right again.",
+        )
+
+
+class UnknownVersionError(ServiceError):
+    """There is no such bundle of the part."""
+
+    def __init__(self, part: str, version: str, known: Sequence[str]) -> None:
+        super().__init__(
+            "unknown_version",
+            f"There is no complete bundle {version[:64]!r} of the part {part}.",
+            f"Name one of: {', '.join(known) or 'none'}.",
+        )
+
+
+class ActivationError(ServiceError):
+    """Another version could not be put in place of the one that serves, which goes on serving."""
+
+    def __init__(self, code: str, problem: str, remedy: str) -> None:
+        super().__init__(code, problem, remedy)
 
 
 class NotReadyError(ServiceError):

@@ -13,8 +13,15 @@ from models.answer import Inspection
 from models.decision import INVALID
 from models.overlay import OverlayFormat, encode_picture
 from models.photo import PhotoLimits
-from service.errors import DeadlineError, QueueFullError, UntrustworthyError
-from service.registry import LoadedPart, Registry
+from service.errors import (
+    CanaryFailedError,
+    DeadlineError,
+    QualityGateError,
+    QueueFullError,
+    UntrustworthyError,
+)
+from service.loading import LoadedPart
+from service.registry import Registry
 from service.settings import Settings
 
 if TYPE_CHECKING:
@@ -94,6 +101,7 @@ class InspectionService:
 
         Raises:
             PhotoError: when the photo cannot be inspected.
+            QualityGateError: when the photo is outside the part's quality gate.
             ServiceError: when it was not inspected; `UntrustworthyError` when the verdict is `invalid`.
         """
         started = time.monotonic()
@@ -106,12 +114,17 @@ class InspectionService:
 
     async def _inspect(self, order: Order, part: LoadedPart, started: float) -> Inspected:
         prepared, waited = await self._in_pool(order, part.inspector.prepare, order.data, self._limits)
+        if not all(reading.ok for reading in prepared.quality):
+            raise QualityGateError(prepared.quality)
         ran = await asyncio.wrap_future(part.batcher.submit(part.inspector, prepared.tensor, order.deadline))
         (inspection, overlay), waited_again = await self._in_pool(
             order, _conclude, order, part, prepared, ran
         )
         if inspection.verdict == INVALID:
             raise UntrustworthyError(inspection.review_reasons)
+        if part.canary.failure:
+            # It failed while this photo was inspected, perhaps by the same fault.
+            raise CanaryFailedError(inspection.part, part.canary.failure)
         timings = dict(inspection.timings_ms)
         timings["queue"] = round(ran.queue_ms + waited + waited_again, 3)
         timings["total"] = round(1e3 * (time.monotonic() - started), 3)

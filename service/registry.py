@@ -7,26 +7,26 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from models.errors import BundleError, DeviceError, GlintError
-from service.errors import NotReadyError, PartNotNamedError, UnknownPartError
+from service.canary import CanaryWatch
+from service.errors import (
+    ActivationError,
+    CanaryFailedError,
+    NotReadyError,
+    PartNotNamedError,
+    UnknownPartError,
+    UnknownVersionError,
+)
+from service.loading import LoadedPart, load_part
 from service.settings import Settings
+from service.versions import ActiveVersions, Version, versions_of
 
 if TYPE_CHECKING:
-    from models.inspector import Inspector
     from service.batching import Batcher
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class LoadedPart:
-    """A part that can be inspected: its inspector, and the worker of its device."""
-
-    inspector: "Inspector"
-    batcher: "Batcher"
 
 
 class PartStatus(BaseModel):
@@ -51,8 +51,21 @@ class Readiness(BaseModel):
     parts: dict[str, PartStatus]
 
 
+@dataclass(frozen=True)
+class Activated:
+    """What an activation did. `kept` says whether the choice outlives the process."""
+
+    part: str
+    version: str
+    previous: str | None
+    kept: bool
+
+
 class Registry:
-    """Loads the newest bundle of every part and hands the inspectors out once they are proved to work."""
+    """Loads a bundle of every part and hands the inspectors out once they are proved to work.
+
+    It is the newest one, unless another was activated.
+    """
 
     def __init__(self, settings: Settings, on_death: Callable[[BaseException], None]) -> None:
         """`on_death` is called, from a device worker's thread, should that worker die."""
@@ -65,6 +78,12 @@ class Registry:
         self._begun = False
         self._found = False
         self._stopping = threading.Event()
+        self._paths: dict[str, Path] = {}
+        self._active = ActiveVersions(settings.state)
+        self._changing = threading.Lock()
+        self._watch = CanaryWatch(
+            lambda: [part.canary for part in self._parts.values()], settings.canary_seconds
+        )
 
     def load(self) -> None:
         """Load, warm up and check every bundle, one after another. Does nothing the second time.
@@ -77,19 +96,26 @@ class Registry:
         if self._begun:
             return
         self._begun = True
+        self._watch.start()
+        with self._changing:
+            self._load_all()
+
+    def _load_all(self) -> None:
         from models.bundle import find_bundles
 
         try:
             bundles = find_bundles(self._settings.bundles)
-        except BundleError as error:
+            chosen = self._active.read()
+        except GlintError as error:
             self._failure = str(error)
             log.error("No bundle can be loaded: %s", error)
             return
         self._statuses = {part: PartStatus(state="loading", reason="It is being loaded.") for part in bundles}
+        self._paths = bundles
         self._found = True
         for part, path in bundles.items():
             if not self._stopping.is_set():
-                self._try_to_load(part, path)
+                self._try_to_load(part, path, chosen.get(part))
         if self.readiness().ready:
             log.info("Ready: %s", "; ".join(f"{part}: {self._describe(part)}" for part in self._parts))
 
@@ -117,6 +143,7 @@ class Registry:
 
         Raises:
             NotReadyError: when it is still loading, failed, or the bundles have not been looked for yet.
+            CanaryFailedError: when its golden photos do not give their recorded results now.
             UnknownPartError, PartNotNamedError: when there is no such part, or none was named of several.
         """
         if not self._found:
@@ -128,15 +155,69 @@ class Registry:
             raise UnknownPartError(name, self.part_names)
         if name not in self._parts:
             raise NotReadyError(f"The part {name} cannot be inspected. {self._statuses[name].reason}")
-        return self._parts[name]
+        part = self._parts[name]
+        if part.canary.failure:
+            raise CanaryFailedError(name, part.canary.failure)
+        return part
+
+    def versions(self, part: str) -> list[Version]:
+        """The bundles of a part, the newest first.
+
+        Raises:
+            NotReadyError, UnknownPartError: when there are none to be looked for.
+        """
+        if not self._found:
+            raise NotReadyError(self._failure or "The bundles are being loaded.")
+        if part not in self._paths:
+            raise UnknownPartError(part, self.part_names)
+        return versions_of(part, self._paths[part])
+
+    def activate(self, part: str, version: str) -> Activated:
+        """Load another bundle of a part beside the one that serves, prove it, and put it in its place.
+
+        Photos that were accepted before are answered by the old one. If anything is wrong with the new one,
+        the old one goes on serving.
+
+        Raises:
+            UnknownPartError, UnknownVersionError, NotReadyError: when there is nothing to activate.
+            ActivationError: `activation_busy` while another bundle is being loaded, `activation_failed` when
+                the new one cannot be trusted or the choice cannot be kept.
+        """
+        known = {found.name: found.path for found in self.versions(part)}
+        if version not in known:
+            raise UnknownVersionError(part, version, list(known))
+        if not self._changing.acquire(blocking=False):
+            raise ActivationError(
+                "activation_busy", "Another bundle is being loaded.", "Try again when that is done."
+            )
+        try:
+            return self._replace(part, version, known[version])
+        except Exception as error:
+            # ONNX Runtime's own exceptions, for one: a GPU may have no room for a second model.
+            log.exception("The bundle %s of %s was not activated.", version, part)
+            serving = self._statuses[part].version
+            raise ActivationError(
+                "activation_failed",
+                f"The bundle {version} of {part} was not activated: {error}",
+                f"{serving} goes on serving." if serving else "The part is not served.",
+            ) from error
+        finally:
+            self._changing.release()
 
     def readiness(self) -> Readiness:
         """Whether photos of every part can be inspected now."""
         reasons = [] if self._found else [self._failure or "The bundles are being loaded."]
         reasons += [f"{part}: {s.reason}" for part, s in self._statuses.items() if s.state != "ready"]
+        reasons += [
+            f"{name}: the canary failed: {part.canary.failure}."
+            for name, part in self._parts.items()
+            if part.canary.failure
+        ]
         for provider, batcher in list(self._batchers.items()):
             if batcher.dead:
-                reasons.append(f"The worker of {provider} has died; the service is about to end.")
+                reasons.append(
+                    f"The worker of {provider} has died, the service is about to end: {batcher.death}"
+                )
             elif batcher.busy_seconds() > self._settings.stall_seconds:
                 reasons.append(f"The worker of {provider} has been stuck for {batcher.busy_seconds():.0f} s.")
         return Readiness(ready=not reasons, reasons=reasons, parts=dict(self._statuses))
@@ -149,12 +230,15 @@ class Registry:
     def close(self, timeout: float) -> None:
         """Stop loading; let the workers finish what waits, for at most `timeout` s."""
         self._stopping.set()
+        self._watch.close()
         for batcher in list(self._batchers.values()):
             batcher.close(timeout)
 
-    def _try_to_load(self, part: str, path: Path) -> None:
+    def _try_to_load(self, part: str, newest: Path, chosen: str | None) -> None:
         try:
-            self._load(part, path)
+            self._take_in(
+                part, load_part(self._path_of(part, newest, chosen), self._settings, self._batcher_of)
+            )
         except DeviceError as error:
             self._mark_failed(part, str(error))
             if self._settings.device == "cuda":
@@ -163,22 +247,30 @@ class Registry:
             self._mark_failed(part, str(error))
         except Exception as error:
             # One bad bundle, however it is bad, must neither end the loader nor hide behind `loading`.
-            log.exception("The bundle %s could not be loaded.", path)
-            self._mark_failed(part, f"{path} could not be loaded: {error}")
+            log.exception("The bundle of %s could not be loaded.", part)
+            self._mark_failed(part, f"{newest} could not be loaded: {error}")
 
-    def _load(self, part: str, path: Path) -> None:
-        from models.inspector import Inspector
+    def _path_of(self, part: str, newest: Path, chosen: str | None) -> Path:
+        if chosen is None:
+            return newest
+        for version in versions_of(part, newest):
+            if version.name == chosen:
+                return version.path
+        raise BundleError(
+            f"The bundle {chosen} of {part}, which was activated, is not there any more.",
+            f"Put it back, or activate another: POST /parts/{part}/activate.",
+        )
 
-        inspector = Inspector.load(path, self._settings.device, self._settings.threads)
-        batcher = self._batcher_of(inspector.provider)
-        size = inspector.manifest.preprocessing
-        for count in batcher.buckets:
-            inspector.run(np.zeros((count, size.height, size.width, 3), dtype=np.uint8))
-        differences = inspector.check_golden()
-        if differences:
-            remedy = "Check the bundle with `glint verify`, or train it again."
-            raise BundleError(f"{path}: golden photos differ: {'; '.join(differences)}.", remedy)
-        self._parts = {**self._parts, part: LoadedPart(inspector, batcher)}
+    def _replace(self, part: str, version: str, path: Path) -> Activated:
+        previous = self._statuses[part].version
+        loaded = load_part(path, self._settings, self._batcher_of)
+        self._active.choose(part, version)
+        self._take_in(part, loaded)
+        return Activated(part, version, previous, self._active.kept)
+
+    def _take_in(self, part: str, loaded: LoadedPart) -> None:
+        inspector = loaded.inspector
+        self._parts = {**self._parts, part: loaded}
         status = PartStatus(
             state="ready",
             version=inspector.manifest.version,
@@ -194,7 +286,7 @@ class Registry:
             batcher = Batcher(
                 provider,
                 buckets=buckets_for(provider),
-                capacity=self._settings.queue_size,
+                capacity=self._settings.queue_size + 1,  # the one more is the canary's
                 on_death=self._on_death,
             )
             self._batchers = {**self._batchers, provider: batcher}

@@ -39,6 +39,12 @@ class Settings(BaseSettings):
     stall_seconds: float = Field(
         default=30.0, gt=0, description="A batch that runs longer than this turns readiness red."
     )
+    canary_seconds: float = Field(
+        default=60.0, gt=0, description="Time between two runs of the golden photos of each part."
+    )
+    state: Path | None = Field(
+        default=None, description="Folder that keeps which bundle was activated; unset: restarts forget it."
+    )
     drain_seconds: float = Field(
         default=20.0, gt=0, description="Time for accepted requests to be answered after SIGTERM."
     )

@@ -3,6 +3,7 @@
 What it sees, on photos of any size:
 - strongly red (then green, then blue) areas raise the probability of the first (second, third) defect class;
 - brightness away from mid-grey raises the anomaly map, whose largest value is the score;
+- its quality gate takes any photo but a nearly black or white one, unless another gate is given;
 - a photo that is yellow all over makes the graph fail, and one that is magenta all over gives NaN.
 """
 
@@ -31,6 +32,7 @@ from models.manifest import (
     Variant,
 )
 from models.preprocessing import Preprocessing
+from models.quality import QualityGate, Range
 from models.session import open_session
 
 Pixels = npt.NDArray[np.uint8]
@@ -38,6 +40,7 @@ Pixels = npt.NDArray[np.uint8]
 STRIDE = 8
 ANOMALY_LIMIT = 3.0
 PHOTO_SIZE = (160, 160)
+WIDE_GATE = QualityGate(limits={"brightness": Range(low=0.02, high=0.98)})
 
 
 def clean_photo(size: tuple[int, int] = PHOTO_SIZE, seed: int = 0) -> Pixels:
@@ -82,12 +85,13 @@ def make_tiny_bundle(
     classes: Sequence[str] = ("clean", "scratched"),
     size: tuple[int, int] = (64, 64),
     limits: Limits | None = None,
+    quality: QualityGate = WIDE_GATE,
 ) -> Path:
     """Write a bundle to `folder/<part>/<version>` and return that path.
 
     Args:
         folder: the bundles folder; made if missing.
-        part, version, classes, size, limits: as in the manifest; at most three defect classes.
+        part, version, classes, size, limits, quality: as in the manifest; at most three defect classes.
             Without `limits`, the rules fire at a defect probability of 0.5 and an anomaly score of 3.
     """
     path = folder / part / version
@@ -102,11 +106,11 @@ def make_tiny_bundle(
         (path / "golden" / f"{label}.png").write_bytes(encode(pixels))
 
     limits = limits or Limits(classifier=0.5 if len(classes) > 1 else None, anomaly=ANOMALY_LIMIT)
-    draft = _manifest(part, version, list(classes), size, limits, {"inspector.onnx": ""})
+    draft = _manifest(part, version, list(classes), size, limits, quality, {"inspector.onnx": ""})
     (path / GOLDEN_RESULTS).write_text(json.dumps(_golden_results(path, draft, list(golden)), indent=2))
     names = sorted(p.relative_to(path).as_posix() for p in path.rglob("*") if p.is_file())
     files = {name: sha256_of_file(path / name) for name in names}
-    write_manifest(path, _manifest(part, version, list(classes), size, limits, files))
+    write_manifest(path, _manifest(part, version, list(classes), size, limits, quality, files))
     return path
 
 
@@ -234,6 +238,7 @@ def _manifest(
     classes: list[str],
     size: tuple[int, int],
     limits: Limits,
+    quality: QualityGate,
     files: dict[str, str],
 ) -> Manifest:
     origin = LimitOrigin(
@@ -261,5 +266,6 @@ def _manifest(
         agreement={},
         libraries={},
         variants={"fp32": Variant(file="inspector.onnx", precision="fp32")},
+        quality=quality,
         files=files,
     )

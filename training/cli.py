@@ -68,6 +68,10 @@ def train(
             min=255, max=65535, help="Value that means white in 16-bit photos (12-bit camera: 4095)."
         ),
     ] = 65535,
+    no_gate: Annotated[
+        list[str] | None,
+        typer.Option(help="Reading that photos are not refused for (brightness, ..., or all); repeatable."),
+    ] = None,
     horizontal_flip: Annotated[bool, typer.Option(help="A mirrored part is still the same class.")] = True,
     vertical_flip: Annotated[bool, typer.Option(help="The same, top to bottom.")] = True,
     rotation: Annotated[
@@ -107,6 +111,7 @@ def train(
         image_size=_parse_size(image_size),
         white_level=white_level,
         max_false_rejects=max_false_rejects,
+        gates_off=tuple(no_gate or ()),
         seed=seed,
         device=device,
         padim=PadimConfig(dims=dims, projection=projection, stride=_parse_stride(grid_stride), seed=seed),

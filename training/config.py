@@ -20,6 +20,7 @@ class TrainConfig:
         image_size: model input (height, width), multiples of 16; None for the photos' own shape.
         white_level: the value that means white in 16-bit photos.
         max_false_rejects: largest share of good parts to reject, over both rules.
+        gates_off: readings that the quality gate leaves alone; `all` turns it off.
         fractions: of photos for training, calibration and test.
     """
 
@@ -30,6 +31,7 @@ class TrainConfig:
     image_size: tuple[int, int] | None = None
     white_level: int = 65535
     max_false_rejects: float = 0.01
+    gates_off: tuple[str, ...] = ()
     fractions: tuple[float, float, float] = (0.6, 0.2, 0.2)
     seed: int = 0
     device: Literal["auto", "cpu", "cuda"] = "auto"
@@ -45,6 +47,7 @@ class TrainConfig:
             "seed": self.seed,
             "fractions": list(self.fractions),
             "max_false_rejects": self.max_false_rejects,
+            "gates_off": list(self.gates_off),
             "finetune": {**vars(finetune), "augmentation": vars(finetune.augmentation)},
             "padim": dict(vars(padim)),
         }

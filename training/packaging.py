@@ -14,8 +14,9 @@ from typing import Any
 
 from models.bundle import MANIFEST, SPLITS, Bundle, sha256_of_file, write_manifest
 from models.errors import DatasetError, UsageError
-from models.manifest import DatasetFingerprint, Manifest, TrunkProvenance, Variant
+from models.manifest import CalibrationReference, DatasetFingerprint, Manifest, TrunkProvenance, Variant
 from models.preprocessing import Preprocessing
+from models.quality import QualityGate
 from training.config import TrainConfig
 from training.data.samples import Dataset
 from training.data.splits import Split
@@ -36,6 +37,8 @@ class Findings:
     trunk: TrunkProvenance
     chosen: ChosenLimits
     agreement: dict[str, float]
+    quality: QualityGate
+    calibration: CalibrationReference
 
 
 def check_destination(bundles: Path, part: str) -> None:
@@ -106,12 +109,14 @@ class BundleDraft:
             agreement=findings.agreement,
             libraries=_installed_libraries(),
             variants={"fp32": Variant(file="inspector.onnx", precision="fp32")},
+            quality=findings.quality,
+            calibration=findings.calibration,
             files=self._checksums(),
         )
 
     def publish(self, manifest: Manifest) -> Bundle:
         """Write the manifest and give the folder its final name."""
-        write_manifest(self.folder, manifest)
+        manifest = write_manifest(self.folder, manifest)
         final = self._home / self.version
         self.folder.rename(final)
         self._published = True

@@ -29,9 +29,10 @@ from training.export import FEWEST_COMPARED, check_exportable, compare_with_torc
 from training.finetune import finetune
 from training.golden import write_golden
 from training.images import load_images
-from training.limits import ChosenLimits, choose_limits, held_out_scores
+from training.limits import HeldOutScores, choose_limits, held_out_scores
 from training.packaging import BundleDraft, Findings, check_destination
 from training.progress import track
+from training.quality import calibration_reference, check_gate_names, learn_gate
 from training.report import write_report
 from training.trunk import TrunkWeights, load_trunk
 from training.views import LabelledImages
@@ -67,13 +68,14 @@ def train(config: TrainConfig) -> Trained:
     The bundle appears whole or not at all: it is made under a hidden name and renamed at the end.
 
     Raises:
-        UsageError: when no bundle can be made where it should go, or of the size that is asked for.
+        UsageError: when no bundle can be made where it should go, of the size or with the gates asked for.
         DeviceError: when `cuda` is asked for and torch has none.
         DatasetError: when the photos cannot be trained on.
         TrunkError: when the trunk's weights cannot be had, or give nothing that can be worked with.
         ExportError: when an exported graph differs from the trained one.
     """
     check_part_name(config.part)
+    check_gate_names(config.gates_off)
     check_destination(config.bundles, config.part)
     device = _choose_device(config)
     dataset = read_dataset(config.photos, white_level=config.white_level, progress=config.progress)
@@ -89,15 +91,32 @@ def train(config: TrainConfig) -> Trained:
         name: load_images(samples, preprocessing, progress=config.progress)
         for name, samples in split.parts().items()
     }
+    gate = learn_gate(
+        np.concatenate([images["train"], images["calibration"]]),
+        [*split.train, *split.calibration],
+        preprocessing,
+        without=config.gates_off,
+    )
     networks = _train_networks(config, weights, classes, split, images, device)
 
     with BundleDraft(config.bundles, config.part) as draft:
         graphs = export_graphs(draft.folder, networks.trunk, networks.head, networks.padim, size)
         agreement = compare_with_torch(draft.folder, graphs, _photos_to_compare(images))
         opened = open_session(draft.folder / "inspector.onnx", "cpu")
-        chosen = _calibrate(opened.session, images["calibration"], split.calibration, classes, config)
+        scores = _score(opened.session, images["calibration"], split.calibration, classes)
         findings = Findings(
-            config, dataset, split, classes, preprocessing, weights.provenance, chosen, agreement
+            config=config,
+            dataset=dataset,
+            split=split,
+            classes=classes,
+            preprocessing=preprocessing,
+            trunk=weights.provenance,
+            chosen=choose_limits(scores, config.max_false_rejects),
+            agreement=agreement,
+            quality=gate,
+            calibration=calibration_reference(
+                images["calibration"], split.calibration, preprocessing, gate, scores
+            ),
         )
         records = _inspect_held_out(
             Inspector(Bundle(draft.folder, draft.manifest(findings)), opened), split, config.progress
@@ -191,21 +210,16 @@ def _photos_to_compare(images: Images) -> npt.NDArray[np.uint8]:
     return chosen
 
 
-def _calibrate(
-    session: Any,
-    images: npt.NDArray[np.uint8],
-    samples: Sequence[Sample],
-    classes: Sequence[str],
-    config: TrainConfig,
-) -> ChosenLimits:
+def _score(
+    session: Any, images: npt.NDArray[np.uint8], samples: Sequence[Sample], classes: Sequence[str]
+) -> HeldOutScores:
     outputs = ["probabilities", "anomaly_score"]
     results = [session.run(outputs, {"image": image[None]}) for image in images]
     anomaly = [float(score[0]) for _, score in results]
     defect = [1.0 - float(probabilities[0, 0]) for probabilities, _ in results]
-    scores = held_out_scores(
+    return held_out_scores(
         anomaly, defect if len(classes) > 1 else None, [sample.label != CLEAN for sample in samples]
     )
-    return choose_limits(scores, config.max_false_rejects)
 
 
 def _inspect_held_out(inspector: Inspector, split: Split, progress: bool) -> dict[str, list[Record]]:

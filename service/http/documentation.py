@@ -21,7 +21,8 @@ curl --data-binary @part.jpg -H 'content-type: image/jpeg' -H 'accept: image/jpe
 ```
 
 Only status 200 carries a verdict. Any other answer is a problem (RFC 9457) whose `verdict` is `invalid`: the
-part has not been inspected. A model whose outputs are not finite numbers gives 500, never a verdict."""
+part has not been inspected. A photo outside the part's quality gate (too dark, blurred, of another part) gets
+422 with its readings in `quality`. A model whose outputs are not finite numbers gives 500, no verdict."""
 
 EXAMPLE_ANSWER: dict[str, Any] = {
     "id": "5f0c6d3a4b0e4f0f8f3f5b7a9d2c1e60",
@@ -37,6 +38,7 @@ EXAMPLE_ANSWER: dict[str, Any] = {
     },
     "anomaly": {"score": 31.2, "limit": 18.5},
     "regions": [{"box": {"x": 310, "y": 122, "width": 85, "height": 40}, "area": 1460, "peak": 31.2}],
+    "quality": [{"name": "brightness", "value": 0.47, "low": 0.26, "high": 0.81, "ok": True}],
     "part": "bracket",
     "serial": "A17",
     "camera": "cam3",
@@ -54,6 +56,7 @@ EXAMPLE_ANSWER: dict[str, Any] = {
     "timings_ms": {
         "decode": 3.1,
         "resize": 0.4,
+        "quality": 0.2,
         "queue": 0.2,
         "inference": 46.0,
         "decide": 0.6,

@@ -11,7 +11,8 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from models.errors import GlintError, PhotoError
-from service.errors import ServiceError
+from models.quality import Reading
+from service.errors import QualityGateError, ServiceError
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_SECONDS = 1
@@ -30,6 +31,10 @@ _KNOWN: Mapping[str, tuple[int, str]] = {
     "unsupported_media_type": (415, "The content type is not taken"),
     "part_not_named": (422, "The part is missing"),
     "bad_field": (422, "A field cannot be used"),
+    "unknown_version": (404, "No such bundle"),
+    "activation_busy": (409, "Another bundle is being loaded"),
+    "activation_failed": (409, "The bundle was not activated"),
+    "quality_gate": (422, "The photo is outside the quality gate"),
     "inference_failed": (500, "The model failed"),
     "untrustworthy_outputs": (500, "The model's answer cannot be trusted"),
     "internal": (500, "The service failed"),
@@ -37,6 +42,7 @@ _KNOWN: Mapping[str, tuple[int, str]] = {
     "worker_died": (503, "The service is ending"),
     "shutting_down": (503, "The service is ending"),
     "not_ready": (503, "Not ready"),
+    "canary_failed": (503, "The model cannot be trusted now"),
     "deadline_missed": (504, "The deadline was missed"),
 }
 
@@ -53,6 +59,9 @@ class Problem(BaseModel):
     code: str = Field(description="Stable, for machines.")
     verdict: Literal["invalid"] = "invalid"
     id: str = Field(description="The id of this answer; also in the service's log.")
+    quality: list[Reading] | None = Field(
+        default=None, description="With `quality_gate`: what was read off the photo, and the limits."
+    )
 
 
 def problem_response(
@@ -62,6 +71,7 @@ def problem_response(
     *,
     status: int | None = None,
     headers: Mapping[str, str] | None = None,
+    quality: list[Reading] | None = None,
 ) -> Response:
     """Make the answer for a problem; without `status`, the code tells it."""
     known_status, title = _KNOWN.get(code, (422, "The photo cannot be inspected"))
@@ -74,11 +84,13 @@ def problem_response(
         detail=detail,
         code=code,
         id=inspection_id,
+        quality=quality,
     )
     sent = {CODE_HEADER: code, **(headers or {})}
     if problem.status == HTTPStatus.SERVICE_UNAVAILABLE:
         sent["retry-after"] = str(RETRY_AFTER_SECONDS)
-    return Response(problem.model_dump_json(), problem.status, sent, MEDIA_TYPE)
+    left_out = {"quality"} if quality is None else None
+    return Response(problem.model_dump_json(exclude=left_out), problem.status, sent, MEDIA_TYPE)
 
 
 def install_problem_handlers(app: FastAPI) -> None:
@@ -95,7 +107,8 @@ def inspection_id_of(request: Request) -> str:
 
 async def _glint_problem(request: Request, error: Exception) -> Response:
     code = error.code if isinstance(error, ServiceError | PhotoError) else "not_ready"
-    return problem_response(code, str(error), inspection_id_of(request))
+    quality = error.readings if isinstance(error, QualityGateError) else None
+    return problem_response(code, str(error), inspection_id_of(request), quality=quality)
 
 
 async def _http_problem(request: Request, error: Exception) -> Response:

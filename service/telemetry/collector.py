@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Protocol
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
@@ -46,26 +45,17 @@ class ArchiveState(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class Sources:
-    """What other parts of the service say of themselves; each may be missing.
-
-    Attributes:
-        archive: the archive's state; None without an archive.
-        canary: by part, whether its golden photos last gave their recorded results.
-    """
-
-    archive: Callable[[], ArchiveState | None] = lambda: None
-    canary: Callable[[], Mapping[str, bool]] = dict
+ArchiveSource = Callable[[], ArchiveState | None]
 
 
 class StateCollector(Collector):
     """Reads the service's state at the moment it is asked."""
 
-    def __init__(self, registry: Registry, drift: DriftWatch, sources: Sources) -> None:
+    def __init__(self, registry: Registry, drift: DriftWatch, archive: ArchiveSource) -> None:
+        """`archive` gives the archive's state; None without an archive."""
         self._registry = registry
         self._drift = drift
-        self._sources = sources
+        self._archive_state = archive
 
     def describe(self) -> list[Metric]:
         """Nothing: what there is depends on what is loaded."""
@@ -119,12 +109,12 @@ class StateCollector(Collector):
             "Whether the golden photos last gave their recorded results.",
             labels=["part"],
         )
-        for part, passes in sorted(self._sources.canary().items()):
-            passing.add_metric([part], float(passes))
+        for part, loaded in sorted(self._registry.loaded.items()):
+            passing.add_metric([part], float(not loaded.canary.failure))
         yield passing
 
     def _archive(self) -> Iterator[Metric]:
-        archive = self._sources.archive()
+        archive = self._archive_state()
         if archive is None:
             return
         yield _gauge("glint_archive_waiting", "Records not yet written.", archive.waiting)

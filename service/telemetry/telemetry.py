@@ -6,7 +6,7 @@ from models.answer import Inspection
 from models.manifest import Manifest
 from service.registry import Registry
 from service.settings import Settings
-from service.telemetry.collector import Sources, StateCollector
+from service.telemetry.collector import ArchiveSource, StateCollector
 from service.telemetry.drift_watch import DriftWatch
 from service.telemetry.logs import log_request
 from service.telemetry.metrics import Metrics
@@ -23,9 +23,9 @@ class Telemetry:
         settings: Settings,
         registry: Registry,
         environment: Mapping[str, str],
-        sources: Sources | None = None,
+        archive: ArchiveSource = lambda: None,
     ) -> None:
-        """`environment` holds the OTEL_ variables; `sources` what the rest of the service says of itself."""
+        """`environment` holds the OTEL_ variables; `archive` gives the archive's state, None without one."""
 
         def manifests() -> dict[str, Manifest]:
             return {part: loaded.inspector.manifest for part, loaded in registry.loaded.items()}
@@ -33,7 +33,7 @@ class Telemetry:
         cameras = BoundedNames(settings.max_cameras)
         self.drift = DriftWatch(manifests, cameras, settings.usual_reject_rate)
         self.metrics = Metrics(cameras, lambda: registry.part_names)
-        self.metrics.registry.register(StateCollector(registry, self.drift, sources or Sources()))
+        self.metrics.registry.register(StateCollector(registry, self.drift, archive))
         self._traces = open_traces(environment)
 
     @property

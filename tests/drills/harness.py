@@ -159,6 +159,12 @@ def wait_for(condition: Any, what: str, seconds: float = 20.0) -> None:
     raise AssertionError(f"not within {seconds:.0f} s: {what}")
 
 
+def wait_for_answers(shots: Shots, more: int) -> None:
+    """Wait for so many more answers, closed connections among them."""
+    wanted = len(shots) + more
+    wait_for(lambda: len(shots) >= wanted, f"{more} more answers")
+
+
 def assert_never_clean_by_fault(shots: Shots | Sequence[Shot]) -> None:
     """Assert the property of this module over what came back. Every verdict must also be the healthy one."""
     for shot in shots:

@@ -10,9 +10,10 @@ import pytest
 
 from models.inspector import Inspector, Outputs
 from models.session import CPU, CUDA
-from service.batching import Batcher, buckets_for
+from service.batching import FAILURES_BEFORE_PROOF, Batcher, buckets_for
 from service.errors import (
     DeadlineError,
+    DeviceLostError,
     InferenceError,
     QueueFullError,
     ShuttingDownError,
@@ -285,6 +286,76 @@ def test_a_stuck_model_that_fails_after_closing_does_not_kill_the_worker(
     runner.gate.set()
     batcher.close(SECONDS)
     assert workers.deaths == []
+
+
+class CrowdedRunner(GatedRunner):
+    """Has memory for `most` photos at a time."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__()
+        self.most = most
+
+    def run(self, batch: Pixels) -> list[Outputs]:
+        outputs = super().run(batch)
+        if len(batch) > self.most:
+            raise RuntimeError("CUDA failure 2: out of memory ; GPU=0")
+        return outputs
+
+
+def test_a_batch_that_does_not_fit_into_memory_is_halved_until_it_does(workers: Workers) -> None:
+    batcher, crowded = workers.start(buckets=(1, 2, 4, 8)), CrowdedRunner(2)
+    occupy(batcher, crowded)
+    futures = [batcher.submit(crowded, photo(value), soon()) for value in range(1, 9)]
+    crowded.gate.set()
+    assert [future.result(SECONDS).outputs.anomaly_score for future in futures] == list(range(1, 9))
+    sizes = [len(batch) for batch in crowded.batches]
+    assert sizes == [1, 8, 4, 2, 2, 4, 2, 2]
+
+
+def test_without_memory_for_one_photo_that_one_fails(workers: Workers, runner: GatedRunner) -> None:
+    batcher, crowded = workers.start(), CrowdedRunner(0)
+    crowded.gate.set()
+    with pytest.raises(InferenceError, match="out of memory"):
+        batcher.submit(crowded, photo(1), soon()).result(SECONDS)
+    assert not batcher.dead
+
+
+def test_a_lost_gpu_ends_the_worker_at_once(workers: Workers, runner: GatedRunner) -> None:
+    batcher = workers.start()
+    occupy(batcher, runner)
+    lost = batcher.submit(FailingRunner(RuntimeError("CUDA failure 700: illegal access")), photo(1), soon())
+    waiting = batcher.submit(runner, photo(2), soon())
+    runner.gate.set()
+    for future in (lost, waiting):
+        with pytest.raises(WorkerDiedError):
+            future.result(SECONDS)
+    batcher.close(SECONDS)
+    (death,) = workers.deaths
+    assert isinstance(death, DeviceLostError)
+    assert "CUDA failure 700" in batcher.death
+
+
+def test_a_model_that_fails_on_every_photo_ends_the_worker(workers: Workers) -> None:
+    batcher, failing = workers.start(), FailingRunner(RuntimeError("no kernel image"))
+    for number in range(FAILURES_BEFORE_PROOF):
+        future = batcher.submit(failing, photo(number), soon())
+        with pytest.raises((InferenceError, WorkerDiedError)):
+            future.result(SECONDS)
+    batcher.close(SECONDS)
+    assert batcher.dead
+    assert "no kernel image" in batcher.death
+
+
+def test_photos_the_model_fails_on_never_end_the_worker(
+    workers: Workers, runner: GatedRunner, tiny_bundle: Path
+) -> None:
+    batcher = workers.start()
+    inspector = Inspector.load(tiny_bundle, "cpu", threads=1)
+    for _ in range(3 * FAILURES_BEFORE_PROOF):
+        with pytest.raises(InferenceError):
+            batcher.submit(inspector, poisonous_photo((64, 64)), soon()).result(SECONDS)
+    assert batcher.submit(inspector, clean_photo((64, 64)), soon()).result(SECONDS)
+    assert not batcher.dead
 
 
 def test_a_gpu_runs_fixed_batch_sizes_and_a_cpu_one_photo_at_a_time() -> None:

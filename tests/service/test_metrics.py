@@ -1,6 +1,7 @@
 """`GET /metrics`: what Prometheus sees of the service."""
 
 import asyncio
+import dataclasses
 import logging
 import time
 from collections.abc import Iterator
@@ -19,7 +20,7 @@ from service.http.observation import ObserveRequests
 from service.http.requests import RequestIds, UnforeseenErrors
 from service.registry import Registry
 from service.settings import Settings
-from service.telemetry.collector import Sources, StateCollector
+from service.telemetry.collector import StateCollector
 from service.telemetry.drift_watch import DriftWatch
 from service.telemetry.logs import JsonFormatter, access
 from service.telemetry.names import BoundedNames
@@ -95,12 +96,13 @@ def test_the_scores_lie_on_the_side_of_their_verdict(client: TestClient) -> None
 
 
 def test_the_worker_its_queue_and_its_batches_are_seen(client: TestClient) -> None:
+    provider = "CPUExecutionProvider"
+    before = samples(client, "glint_batch_size_count")[(provider,)]  # of golden photos
     for _ in range(3):
         assert post(client) == 200
-    provider = "CPUExecutionProvider"
     assert samples(client, "glint_queue_depth") == {(provider,): 0}
-    assert samples(client, "glint_batch_size_count") == {(provider,): 3}
-    assert samples(client, "glint_batch_size_bucket")["1.0", provider] == 3
+    assert samples(client, "glint_batch_size_count") == {(provider,): before + 3}
+    assert samples(client, "glint_batch_size_bucket")["1.0", provider] == before + 3
     assert samples(client, "glint_provider_info") == {("bracket", provider, "20260101-000000"): 1}
     assert samples(client, "glint_ready") == {(): 1}
     assert samples(client, "glint_part_ready") == {("bracket",): 1}
@@ -110,6 +112,16 @@ def test_a_failing_model_is_counted_as_such(client: TestClient) -> None:
     photo = encode(poisonous_photo())
     assert client.post("/inspect", content=photo, headers={"content-type": "image/png"}).status_code == 500
     assert samples(client, "glint_problems_total") == {("inference_failed", "bracket"): 1}
+
+
+def test_a_canary_that_fails_is_seen(client: TestClient) -> None:
+    assert samples(client, "glint_canary_passing") == {("bracket",): 1}
+    canary = client.app.state.registry.loaded["bracket"].canary
+    wrong = canary._photos[0].result.model_copy(update={"verdict": "anomalous"})
+    canary._photos = [dataclasses.replace(canary._photos[0], result=wrong)]
+    canary.check()
+    assert samples(client, "glint_canary_passing") == {("bracket",): 0}
+    assert samples(client, "glint_ready") == {(): 0}
 
 
 def test_a_part_that_is_not_ready_is_seen(tmp_path: Path, start: StartClient) -> None:
@@ -138,7 +150,7 @@ def test_prometheus_gets_the_format_that_it_asks_for(client: TestClient) -> None
     assert answer.text.endswith("# EOF\n")
 
 
-def test_the_archive_and_the_canaries_are_seen_where_there_are_any() -> None:
+def test_the_archive_is_seen_where_there_is_one() -> None:
     @dataclass(frozen=True)
     class Archive:
         waiting: int = 3
@@ -148,10 +160,9 @@ def test_the_archive_and_the_canaries_are_seen_where_there_are_any() -> None:
         written: int = 12
         failure: str = "no space is left"
 
-    sources = Sources(archive=Archive, canary=lambda: {"bracket": False})
     registry = Registry(Settings.of(), on_death=lambda error: None)
     shown = CollectorRegistry()
-    shown.register(StateCollector(registry, DriftWatch(dict, BoundedNames(1), 0.05), sources))
+    shown.register(StateCollector(registry, DriftWatch(dict, BoundedNames(1), 0.05), Archive))
     for name, value in (
         ("waiting", 3),
         ("oldest_seconds", 1.5),
@@ -161,7 +172,6 @@ def test_the_archive_and_the_canaries_are_seen_where_there_are_any() -> None:
         ("written_total", 12),
     ):
         assert shown.get_sample_value(f"glint_archive_{name}") == value, name
-    assert shown.get_sample_value("glint_canary_passing", {"part": "bracket"}) == 0
 
 
 def test_a_client_that_left_is_told_from_one_that_was_answered() -> None:

@@ -1,0 +1,105 @@
+"""The routes that say which bundles of a part there are, and put another one in place."""
+
+import asyncio
+import logging
+from datetime import datetime
+
+from fastapi import APIRouter, Request
+from pydantic import BaseModel, ConfigDict, Field
+
+from models.manifest import NAME_PATTERN
+from service.http.documentation import PROBLEM_CONTENT
+from service.http.problems import Problem, inspection_id_of
+from service.registry import Registry
+
+log = logging.getLogger(__name__)
+
+router = APIRouter()
+
+_FORGOTTEN = (
+    "Until the next start, which takes the newest bundle: GLINT_STATE names no folder to keep the choice in."
+)
+
+
+class VersionAnswer(BaseModel):
+    """A bundle of a part, as it lies on the disk."""
+
+    model_config = ConfigDict(frozen=True)
+
+    version: str
+    created: datetime | None = Field(description="Null if it cannot be opened.")
+    active: bool = Field(description="Whether it is the one that serves.")
+    problem: str = Field(description="Why it cannot be opened; empty if it can.")
+
+
+class Activation(BaseModel):
+    """Which bundle is to serve."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    version: str = Field(pattern=NAME_PATTERN, description="One that GET /parts/{part}/versions names.")
+
+
+class ActivationAnswer(BaseModel):
+    """The bundle serves now; photos accepted before get their answers from the previous one."""
+
+    model_config = ConfigDict(frozen=True)
+
+    part: str
+    version: str
+    previous: str | None = Field(description="What served before; null if the part was not served.")
+    kept: bool = Field(description="Whether the choice outlives a restart.")
+    note: str = Field(description="What will become of the choice, if it is not kept; else empty.")
+
+
+def _problems(**texts: str) -> dict[int | str, dict[str, object]]:
+    return {
+        int(status.lstrip("_")): {"model": Problem, "description": text, "content": PROBLEM_CONTENT}
+        for status, text in texts.items()
+    }
+
+
+@router.get(
+    "/parts/{part}/versions",
+    summary="The bundles of a part, the newest first",
+    responses=_problems(_404="There is no such part.", _503="The bundles are being looked for."),
+)
+async def versions(part: str, request: Request) -> list[VersionAnswer]:
+    registry: Registry = request.app.state.registry
+    found = await asyncio.to_thread(registry.versions, part)
+    loaded = registry.loaded.get(part)
+    serving = loaded.inspector.bundle.path if loaded else None
+    return [
+        VersionAnswer(version=v.name, created=v.created, active=v.path == serving, problem=v.problem)
+        for v in found
+    ]
+
+
+@router.post(
+    "/parts/{part}/activate",
+    summary="Put another bundle of a part in place, without dropping a photo",
+    responses=_problems(
+        _404="There is no such part or version.",
+        _409="It cannot be trusted, or another is being loaded; what served goes on serving.",
+        _422="The body cannot be used.",
+        _503="The bundles are being looked for.",
+    ),
+)
+async def activate(part: str, activation: Activation, request: Request) -> ActivationAnswer:
+    registry: Registry = request.app.state.registry
+    done = await asyncio.to_thread(registry.activate, part, activation.version)
+    log.info(
+        "Activated: part=%s version=%s previous=%s key=%s request=%s",
+        done.part,
+        done.version,
+        done.previous,
+        request.scope["state"].get("key_id"),
+        inspection_id_of(request),
+    )
+    return ActivationAnswer(
+        part=done.part,
+        version=done.version,
+        previous=done.previous,
+        kept=done.kept,
+        note="" if done.kept else _FORGOTTEN,
+    )

@@ -1,0 +1,54 @@
+"""Loading one bundle: opened, warmed up, and proved on its golden photos before it gets any photo."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from models.errors import BundleError
+from service.canary import Canary
+from service.settings import Settings
+
+if TYPE_CHECKING:
+    from models.inspector import Inspector
+    from service.batching import Batcher
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class LoadedPart:
+    """A part that can be inspected: its inspector, the worker of its device, and its canary."""
+
+    inspector: "Inspector"
+    batcher: "Batcher"
+    canary: Canary
+
+
+def load_part(path: Path, settings: Settings, batcher_of: Callable[[str], "Batcher"]) -> LoadedPart:
+    """Load the bundle at `path`.
+
+    Args:
+        batcher_of: gives the worker of an execution provider.
+
+    Raises:
+        BundleError: when it cannot be trusted, or gives other results than when it was made.
+        DeviceError: when the device is `cuda` and the session does not run there.
+    """
+    from models.inspector import Inspector
+
+    inspector = Inspector.load(path, settings.device, settings.threads)
+    batcher = batcher_of(inspector.provider)
+    size = inspector.manifest.preprocessing
+    for count in batcher.buckets:
+        inspector.run(np.zeros((count, size.height, size.width, 3), dtype=np.uint8))
+    canary = Canary(inspector, batcher, settings.stall_seconds)
+    if differences := canary.check_all():
+        raise BundleError(
+            f"{path}: golden photos differ: {'; '.join(differences)}.",
+            "Check the bundle with `glint verify`, or train it again.",
+        )
+    return LoadedPart(inspector, batcher, canary)

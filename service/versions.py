@@ -1,0 +1,110 @@
+"""Which bundles of a part there are, and which one was chosen to serve, across restarts."""
+
+import json
+import logging
+import os
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from models.bundle import MANIFEST, Bundle
+from models.errors import BundleError
+from service.errors import SettingsError
+
+ACTIVE = "active.json"
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Version:
+    """A bundle on disk. `problem` says why it cannot be opened; then only its folder is known."""
+
+    name: str
+    path: Path
+    created: datetime | None = None
+    problem: str = ""
+
+
+def versions_of(part: str, newest: Path) -> list[Version]:
+    """The bundles of a part, the newest first.
+
+    Args:
+        part: its name.
+        newest: one of its bundles, as `find_bundles` gives it; the others lie beside it.
+    """
+    found = []
+    beside = sorted(newest.parent.glob(f"*/{MANIFEST}"), reverse=True)
+    for path in [manifest.parent for manifest in beside if not manifest.parent.name.startswith(".")]:
+        try:
+            manifest = Bundle.open(path, verify=False).manifest
+        except BundleError as error:
+            found.append(Version(path.name, path, problem=str(error)))
+            continue
+        if manifest.part == part:
+            found.append(Version(manifest.version, path, manifest.created))
+    return found
+
+
+class ActiveVersions:
+    """The versions that were chosen by hand, by part, in `active.json` of the state folder.
+
+    Without a folder nothing is kept: the next start takes the newest bundle of each part.
+    """
+
+    def __init__(self, folder: Path | None) -> None:
+        self._file = folder / ACTIVE if folder else None
+
+    @property
+    def kept(self) -> bool:
+        """Whether a choice outlives the process."""
+        return self._file is not None
+
+    def read(self) -> dict[str, str]:
+        """The chosen version of each part that has one.
+
+        Raises:
+            SettingsError: when the file cannot be read: the newest bundle may not be the one that was chosen.
+        """
+        if self._file is None or not self._file.exists():
+            return {}
+        try:
+            chosen = json.loads(self._file.read_bytes())
+            if not isinstance(chosen, dict) or not all(isinstance(v, str) for v in chosen.values()):
+                raise ValueError("it is not a table of part and version")
+        except (OSError, ValueError) as error:
+            raise SettingsError(
+                f"{self._file} cannot be read: {error}.",
+                "Restore it, or remove it to serve the newest bundle of each part.",
+            ) from error
+        return chosen
+
+    def choose(self, part: str, version: str) -> None:
+        """Keep a choice: written under another name, synced, renamed.
+
+        Raises:
+            OSError: when it cannot be written; then the old choice stands.
+        """
+        if self._file is None:
+            return
+        text = json.dumps({**self.read(), part: version}, indent=2, sort_keys=True) + "\n"
+        self._file.parent.mkdir(parents=True, exist_ok=True)
+        temporary = self._file.with_name(f".{ACTIVE}.partial")
+        try:
+            with temporary.open("w", encoding="utf-8") as stream:
+                stream.write(text)
+                stream.flush()
+                os.fsync(stream.fileno())
+            temporary.replace(self._file)
+            _sync_folder(self._file.parent)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+def _sync_folder(folder: Path) -> None:
+    # Without it a power cut may take the new name back.
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,137 @@
+"""The canary: golden photos through the worker, and what their failure means for the part."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from models.inspector import Inspector, Outputs
+from service.batching import Batcher
+from service.registry import Registry
+from tests.service.conftest import StartClient
+from tests.tiny_bundle import Pixels, clean_photo, encode
+
+GOOD = encode(clean_photo(), ".jpg")
+JPEG = {"content-type": "image/jpeg"}
+
+
+class Spoilt:
+    """Stands before the session of a loaded inspector, and changes or refuses what comes out of it."""
+
+    def __init__(self, session: object) -> None:
+        self.session = session
+        self.change: Callable[[list[Pixels]], list[Pixels]] = lambda outputs: outputs
+        self.runs = 0
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self.session, name)
+
+    def run(self, names: list[str], feed: dict[str, Pixels]) -> list[Pixels]:
+        self.runs += 1
+        return self.change(self.session.run(names, feed))
+
+
+def spoil(registry: Registry) -> Spoilt:
+    inspector = registry.loaded["bracket"].inspector
+    inspector._session = Spoilt(inspector._session)
+    return inspector._session
+
+
+def refuse(_: list[Pixels]) -> list[Pixels]:
+    raise RuntimeError("a fault of the kernel")
+
+
+def weaken(outputs: list[Pixels]) -> list[Pixels]:
+    probabilities, maps, scores = outputs
+    return [probabilities, maps * 0.4, scores * 0.4]
+
+
+def not_a_number(outputs: list[Pixels]) -> list[Pixels]:
+    probabilities, maps, scores = outputs
+    return [probabilities, maps, scores * float("nan")]
+
+
+@pytest.mark.parametrize("fault", [refuse, weaken, not_a_number])
+def test_a_part_whose_canary_fails_gives_no_verdict_until_it_passes(start: StartClient, fault) -> None:
+    client = start()
+    registry: Registry = client.app.state.registry
+    session, canary = spoil(registry), registry.loaded["bracket"].canary
+    session.change = fault
+    canary.check()
+    readiness = client.get("/readyz")
+    assert readiness.status_code == 503
+    assert "the canary failed: " in readiness.json()["reasons"][0]
+    session.change = lambda outputs: outputs
+    # The model is right again, but nobody has seen it yet.
+    refused = client.post("/inspect", content=GOOD, headers=JPEG)
+    assert (refused.status_code, refused.json()["code"]) == (503, "canary_failed")
+    assert refused.json()["verdict"] == "invalid"
+    canary.check()
+    assert client.get("/readyz").status_code == 200
+    assert client.post("/inspect", content=GOOD, headers=JPEG).json()["verdict"] == "clean"
+
+
+def test_a_photo_that_was_inside_when_the_canary_failed_gets_no_verdict(start: StartClient) -> None:
+    client = start()
+    registry: Registry = client.app.state.registry
+    session, canary = spoil(registry), registry.loaded["bracket"].canary
+
+    def fail_meanwhile(outputs: list[Pixels]) -> list[Pixels]:
+        canary._failure = "golden/clean.png: scratched instead of clean"
+        return outputs
+
+    session.change = fail_meanwhile
+    refused = client.post("/inspect", content=GOOD, headers=JPEG)
+    assert (refused.status_code, refused.json()["code"]) == (503, "canary_failed")
+
+
+def test_it_runs_on_a_timer_and_heals_by_itself(start: StartClient) -> None:
+    client = start(canary_seconds=0.05)
+    session = spoil(client.app.state.registry)
+    session.change = weaken
+    wait_until(lambda: client.get("/readyz").status_code == 503)
+    session.change = lambda outputs: outputs
+    wait_until(lambda: client.get("/readyz").status_code == 200)
+
+
+def test_a_round_is_a_good_and_a_defective_photo_one_by_one(start: StartClient) -> None:
+    registry: Registry = start().app.state.registry
+    session = spoil(registry)
+    registry.loaded["bracket"].canary.check()
+    assert session.runs == 2
+
+
+def test_a_busy_or_ending_service_is_no_fault_of_the_model(start: StartClient) -> None:
+    registry: Registry = start(stall_seconds=0.05).app.state.registry
+    part = registry.loaded["bracket"]
+    part.batcher.submit(Stuck(), clean_photo((64, 64)), time.monotonic() + 5.0)
+    part.canary.check()
+    assert part.canary.failure == ""
+
+
+class Stuck:
+    """Takes its time."""
+
+    def run(self, batch: Pixels) -> list[Outputs]:
+        time.sleep(0.3)
+        raise TimeoutError("too late")
+
+
+def test_a_provider_that_changes_under_way_ends_the_worker(tiny_bundle: Path) -> None:
+    inspector = Inspector.load(tiny_bundle, "cpu", threads=1)
+    deaths: list[BaseException] = []
+    batcher = Batcher("test", buckets=(1,), capacity=4, on_death=deaths.append)
+    inspector.provider = "CUDAExecutionProvider"  # as if it had been opened there, and fallen back since
+    future = batcher.submit(inspector, clean_photo((64, 64)), time.monotonic() + 5.0)
+    assert future.exception(5.0) is not None
+    batcher.close(5.0)
+    assert "CUDAExecutionProvider was asked for, but the session runs on" in batcher.death
+    assert len(deaths) == 1
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    last = time.monotonic() + 10.0
+    while not condition():
+        assert time.monotonic() < last
+        time.sleep(0.02)
