@@ -45,14 +45,14 @@ class ArchiveState(Protocol):
         ...
 
 
-ArchiveSource = Callable[[], ArchiveState | None]
+ArchiveSource = Callable[[], ArchiveState]
 
 
 class StateCollector(Collector):
     """Reads the service's state at the moment it is asked."""
 
-    def __init__(self, registry: Registry, drift: DriftWatch, archive: ArchiveSource) -> None:
-        """`archive` gives the archive's state; None without an archive."""
+    def __init__(self, registry: Registry, drift: DriftWatch, archive: ArchiveSource | None) -> None:
+        """`archive` gives the archive's state; None: there is no archive."""
         self._registry = registry
         self._drift = drift
         self._archive_state = archive
@@ -114,9 +114,9 @@ class StateCollector(Collector):
         yield passing
 
     def _archive(self) -> Iterator[Metric]:
-        archive = self._archive_state()
-        if archive is None:
+        if self._archive_state is None:
             return
+        archive = self._archive_state()
         yield _gauge("glint_archive_waiting", "Records not yet written.", archive.waiting)
         yield _gauge(
             "glint_archive_oldest_seconds",

@@ -23,9 +23,9 @@ class Telemetry:
         settings: Settings,
         registry: Registry,
         environment: Mapping[str, str],
-        archive: ArchiveSource = lambda: None,
+        archive: ArchiveSource | None = None,
     ) -> None:
-        """`environment` holds the OTEL_ variables; `archive` gives the archive's state, None without one."""
+        """`environment` holds the OTEL_ variables; `archive` gives the archive's state, if there is one."""
 
         def manifests() -> dict[str, Manifest]:
             return {part: loaded.inspector.manifest for part, loaded in registry.loaded.items()}
