@@ -125,7 +125,7 @@ def show_table(answers: Iterator[FileAnswer], console: Console) -> int:
         if answer.inspection:
             score = "" if answer.inspection.score is None else show_score(answer.inspection.score)
             note = "; ".join(answer.inspection.review_reasons)
-            note = f"review: {note}" if note else ""
+            note = f"review: {note}" if note and answer.verdict != INVALID else note
         table.add_row(_plain(str(answer.file)), f"[{style}]{_plain(answer.verdict)}[/]", score, _plain(note))
     console.print(table)
     return invalid

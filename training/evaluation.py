@@ -176,6 +176,9 @@ def _what_was_measured(evaluation: Evaluation) -> list[str]:
         lines.append(
             f"{metrics.n_invalid} of them got no verdict (`invalid`): never passed, false rejects if good"
         )
+    if metrics.quality_refusals:
+        by = ", ".join(f"{name} {count}" for name, count in metrics.quality_refusals.items())
+        lines.append(f"outside the quality gate: {by}")
     if evaluation.skipped:
         lines.append(f"{len(evaluation.skipped)} files could not be used:")
         lines += [f"  {skipped.name}: {skipped.reason}" for skipped in evaluation.skipped]

@@ -1,6 +1,7 @@
 """Making the bundle directory: whole or not at all."""
 
 import json
+import logging
 import os
 import platform
 import shutil
@@ -22,7 +23,10 @@ from training.data.samples import Dataset
 from training.data.splits import Split
 from training.limits import ChosenLimits
 
+_PARTIAL = ".partial-"
 _LIBRARIES = ("glint-inspection", "torch", "torchvision", "onnx", "onnxruntime-gpu", "numpy", "pillow")
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -54,6 +58,15 @@ def check_destination(bundles: Path, part: str) -> None:
         raise UsageError(
             f"No bundle can be made in {home}: {nearest} {reason}.", "Name another folder with --bundles."
         )
+
+
+def name_leftovers(bundles: Path, part: str) -> None:
+    """Warn of what trainings of this part that were killed have left behind.
+
+    It is not removed: it may belong to a training that runs at the same time.
+    """
+    for folder in sorted((bundles / part).glob(f"{_PARTIAL}*")):
+        log.warning("%s is left of a training that was cut off; remove it, unless one is running.", folder)
 
 
 class BundleDraft:
@@ -125,7 +138,7 @@ class BundleDraft:
     def _claim(self, stamp: str) -> tuple[str, Path]:
         for attempt in range(1, 1000):
             version = stamp if attempt == 1 else f"{stamp}-{attempt}"
-            folder = self._home / f".partial-{version}"
+            folder = self._home / f"{_PARTIAL}{version}"
             if (self._home / version).exists():
                 continue
             try:

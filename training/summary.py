@@ -88,6 +88,9 @@ class Metrics(_Figures):
     n_good: int
     n_defective: int
     n_invalid: int = Field(description="Photos without a verdict: false rejects if good, else neither.")
+    quality_refusals: dict[str, int] = Field(
+        description="Of those without a verdict, how many each reading of the quality gate refused."
+    )
     n_review: int = Field(description="Photos that a person should look at.")
     image_auroc: ImageAuroc
     pixel_auroc: float | None = Field(description="Over good photos and defective ones with a mask.")
@@ -119,6 +122,7 @@ def summarise(records: Sequence[Record]) -> Metrics:
         n_good=len(good),
         n_defective=len(defective),
         n_invalid=sum(record.invalid for record in records),
+        quality_refusals=_quality_refusals(records),
         n_review=sum(record.inspection.needs_review for record in records),
         image_auroc=ImageAuroc(
             anomaly=_auroc(records, lambda answer: answer.anomaly.score),
@@ -139,6 +143,11 @@ def summarise(records: Sequence[Record]) -> Metrics:
 
 def _interval(count: int, total: int) -> RateInterval | None:
     return rate_interval(count, total) if total else None
+
+
+def _quality_refusals(records: Sequence[Record]) -> dict[str, int]:
+    refused = (r.name for record in records for r in record.inspection.quality if not r.ok)
+    return dict(Counter(refused).most_common())
 
 
 def _auroc(records: Sequence[Record], score: Callable[[Inspection], float | None]) -> float | None:

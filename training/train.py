@@ -30,7 +30,7 @@ from training.finetune import finetune
 from training.golden import write_golden
 from training.images import load_images
 from training.limits import HeldOutScores, choose_limits, held_out_scores
-from training.packaging import BundleDraft, Findings, check_destination
+from training.packaging import BundleDraft, Findings, check_destination, name_leftovers
 from training.progress import track
 from training.quality import calibration_reference, check_gate_names, learn_gate
 from training.report import write_report
@@ -77,6 +77,7 @@ def train(config: TrainConfig) -> Trained:
     check_part_name(config.part)
     check_gate_names(config.gates_off)
     check_destination(config.bundles, config.part)
+    name_leftovers(config.bundles, config.part)
     device = _choose_device(config)
     dataset = read_dataset(config.photos, white_level=config.white_level, progress=config.progress)
     check_trainable(dataset)

@@ -3,10 +3,11 @@
 Only the session is not what it would be in a plant: everything above it, from `models.session` on, is the
 service as it is. `faulty_service` runs it; the order of the moment stands in a file.
 
-| order | what every run of the session does |
+| order | what the session does in every run |
 | --- | --- |
 | `` | what it should |
 | `raise TEXT` | raises ONNX Runtime's exception with this text |
+| `falter TEXT` | the same in every second run |
 | `crowded N` | runs out of GPU memory on more than N photos |
 | `die` | ends the worker's thread |
 | `slow S` | takes S seconds |
@@ -52,6 +53,7 @@ class FaultySession:
         self._session = session
         self._provider = provider
         self._orders = orders
+        self._runs = 0
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._session, name)
@@ -63,7 +65,8 @@ class FaultySession:
         word, value = self._order()
         if word == "die":
             raise SystemExit("the thread was killed")
-        if word == "raise":
+        self._runs += 1
+        if word == "raise" or (word == "falter" and self._runs % 2):
             raise RuntimeException(value)
         if word == "crowded" and len(feed["image"]) > int(value):
             raise RuntimeException(OUT_OF_MEMORY)

@@ -48,7 +48,7 @@ def test_an_exception_in_the_worker_fails_its_photos_alone(
 ) -> None:
     with faulty_service(tiny_bundles, tmp_path) as service, cameras(service.live.port, ALBUM) as shots:
         wait_for_answers(shots, 10)
-        service.order("raise [ONNXRuntimeError] : 2 : INVALID_ARGUMENT : a fault of this photo")
+        service.order("falter [ONNXRuntimeError] : 2 : INVALID_ARGUMENT : a fault of this photo")
         wait_for(lambda: shots.codes()["inference_failed"] >= 2, "failed photos")
         service.order("")
         before = shots.statuses()[200]
@@ -57,8 +57,8 @@ def test_an_exception_in_the_worker_fails_its_photos_alone(
     assert_never_clean_by_fault(shots)
     drill_record(
         fault="The worker raises an exception",
-        provoked="the session raises ONNX Runtime's exception for a moment, under load",
-        expected="500 for the photos of that moment, then verdicts again; the process lives",
+        provoked="the session raises ONNX Runtime's exception in every second run for a moment, under load",
+        expected="500 for these photos, a verdict for the others; the process lives",
         seen=shots.said(),
     )
 

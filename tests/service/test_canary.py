@@ -64,9 +64,11 @@ def test_a_part_whose_canary_fails_gives_no_verdict_until_it_passes(start: Start
     assert "the canary failed: " in readiness.json()["reasons"][0]
     session.change = lambda outputs: outputs
     # The model is right again, but nobody has seen it yet.
+    runs = session.runs
     refused = client.post("/inspect", content=GOOD, headers=JPEG)
     assert (refused.status_code, refused.json()["code"]) == (503, "canary_failed")
     assert refused.json()["verdict"] == "invalid"
+    assert session.runs == runs
     canary.check()
     assert client.get("/readyz").status_code == 200
     assert client.post("/inspect", content=GOOD, headers=JPEG).json()["verdict"] == "clean"

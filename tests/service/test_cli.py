@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 from typer.testing import CliRunner, Result
@@ -64,6 +65,31 @@ def test_json_has_a_line_for_each_photo_with_the_fields_of_the_http_answer(
         assert {k: v for k, v in answer.items() if k not in own} == {
             k: v for k, v in posted.items() if k not in own
         }
+
+
+def test_a_photo_outside_the_quality_gate_is_invalid_with_the_reason(photos: Path, tiny_bundle: Path) -> None:
+    (photos / "dark.png").write_bytes(encode(np.zeros((64, 64, 3), np.uint8)))
+    arguments = ("inspect", photos / "dark.png", photos / "a.jpg", "--bundle", tiny_bundle, "--device", "cpu")
+    result = glint(*arguments, "--json")
+    assert result.exit_code == 1
+    dark, good = lines(result)
+    assert (dark["verdict"], dark["score"], good["verdict"]) == ("invalid", None, "clean")
+    assert dark["review_reasons"] == ["brightness 0 is outside 0.02 to 0.98"]
+    assert [reading["ok"] for reading in dark["quality"] if reading["name"] == "brightness"] == [False]
+    table = glint(*arguments)
+    assert table.exit_code == 1
+    assert "brightness 0 is outside" in " ".join(table.stdout.split())
+    assert "review" not in table.stdout
+
+
+def test_an_altered_limit_is_noticed(photos: Path, tmp_path: Path) -> None:
+    bundle = make_tiny_bundle(tmp_path / "bundles")
+    manifest = bundle / "manifest.json"
+    manifest.write_text(manifest.read_text().replace('"anomaly": 3.0', '"anomaly": 4.0'))
+    for command in (("inspect", photos, "--bundle", bundle), ("verify", bundle)):
+        result = glint(*command, "--device", "cpu")
+        assert isinstance(result.exception, BundleError)
+        assert "manifest.json was altered" in str(result.exception)
 
 
 def test_the_table_names_every_photo_and_its_verdict(photos: Path, tiny_bundle: Path) -> None:

@@ -5,10 +5,12 @@ import zlib
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 from httpx2 import Response
 
+from models.quality import QualityGate, Range
 from service.http.problems import Problem
 from tests.service.conftest import StartClient
 from tests.tiny_bundle import clean_photo, encode, make_tiny_bundle, poisonous_photo, unmeasurable_photo
@@ -51,6 +53,7 @@ def png_header(width: int, height: int) -> bytes:
         (b"no photo at all", 415, "not_an_image"),
         (GOOD[: len(GOOD) // 2], 422, "truncated"),
         (png_header(50_000, 50_000), 413, "too_many_pixels"),
+        (encode(np.zeros((64, 64, 3), np.uint8)), 422, "quality_gate"),
         (encode(unmeasurable_photo()), 500, "untrustworthy_outputs"),
         (encode(poisonous_photo()), 500, "inference_failed"),
     ],
@@ -60,6 +63,29 @@ def test_a_photo_that_cannot_be_inspected(client: TestClient, data: bytes, statu
     problem_of(client.post("/inspect", content=data, headers=JPEG), status, code)
     problem_of(client.post("/inspect", files={"image": ("a.jpg", data, "image/jpeg")}), status, code)
     problem_of(client.post("/inspect", content=data, headers={**JPEG, "accept": "image/jpeg"}), status, code)
+
+
+def test_a_photo_outside_the_quality_gate_is_answered_with_its_readings(
+    start: StartClient, tmp_path: Path
+) -> None:
+    limits = {"brightness": Range(low=0.4, high=0.6), "aspect": Range(low=0.9, high=1.1)}
+    make_tiny_bundle(tmp_path, quality=QualityGate(limits=limits))
+    client = start(bundles=tmp_path)
+    problem = problem_of(
+        client.post("/inspect", content=encode(np.full((64, 64, 3), 50, np.uint8)), headers=JPEG),
+        422,
+        "quality_gate",
+    )
+    assert "brightness 0.1961 is outside 0.4 to 0.6" in problem["detail"]
+    readings = {reading["name"]: reading for reading in problem["quality"]}
+    assert readings["brightness"]["ok"] is False
+    assert readings["aspect"] == {"name": "aspect", "value": 1.0, "low": 0.9, "high": 1.1, "ok": True}
+    assert readings["sharpness"]["low"] is None
+    answer = client.post("/inspect", content=GOOD, headers=JPEG).json()
+    assert {reading["name"] for reading in answer["quality"]} == set(readings)
+    assert all(reading["ok"] for reading in answer["quality"])
+    other = problem_of(client.post("/inspect?part=lid", content=GOOD, headers=JPEG), 404, "unknown_part")
+    assert "quality" not in other
 
 
 @pytest.mark.parametrize(

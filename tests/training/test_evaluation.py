@@ -11,6 +11,7 @@ from rich.console import Console
 
 from models.errors import DatasetError
 from models.inspector import Inspector
+from models.quality import QualityGate, Range
 from tests.tiny_bundle import (
     anomalous_photo,
     clean_photo,
@@ -102,6 +103,23 @@ def test_wrong_calls_are_counted_on_their_side(inspector: Inspector, tmp_path: P
     assert metrics.escape_rate == 1 / 3
     scratched = metrics.per_class["scratched"]
     assert (scratched.n, scratched.caught, scratched.escaped, scratched.named_right) == (3, 2, 1, 1)
+
+
+def test_photos_outside_the_quality_gate_are_counted_apart_and_never_as_clean(tmp_path: Path):
+    gate = QualityGate(limits={"brightness": Range(low=0.4, high=0.6), "width": Range(low=100, high=200)})
+    bundle = make_tiny_bundle(tmp_path / "bundles", quality=gate)
+    photos = paint_folder(tmp_path / "photos", {"good": 4, "scratched": 2})
+    for name, grey in (("good", 20), ("scratched", 21)):
+        (photos / name / "dark.png").write_bytes(encode(np.full((160, 160, 3), grey, np.uint8)))
+    (photos / "good" / "wide.png").write_bytes(encode(clean_photo((160, 300))))
+    evaluation = evaluate(photos, bundle)
+    metrics = evaluation.metrics
+    assert (metrics.n_invalid, metrics.quality_refusals) == (3, {"brightness": 2, "width": 1})
+    assert metrics.confusion["clean"] == {"clean": 4, "invalid": 2}
+    assert metrics.confusion["scratched"] == {"scratched": 2, "invalid": 1}
+    stream = StringIO()
+    print_evaluation(evaluation, Console(file=stream, width=120))
+    assert "outside the quality gate: brightness 2, width 1" in stream.getvalue()
 
 
 def test_an_invalid_answer_is_never_a_pass_and_never_a_catch(inspector: Inspector, tmp_path: Path):

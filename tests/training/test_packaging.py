@@ -1,10 +1,11 @@
 """Where a bundle may go, and what the manifest keeps of how it was made."""
 
+import logging
 from pathlib import Path
 
 import pytest
 
-from models.errors import UsageError
+from models.errors import DatasetError, UsageError
 from training.config import TrainConfig
 from training.packaging import check_destination
 from training.train import train
@@ -37,6 +38,21 @@ def test_the_place_is_looked_at_before_anything_is_read(tmp_path: Path) -> None:
     config = TrainConfig(photos=tmp_path / "missing", part="bracket", bundles=tmp_path / "bundles")
     with pytest.raises(UsageError, match="bundles"):
         train(config)
+
+
+def test_what_a_killed_training_left_is_named_at_the_next_one(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    left = tmp_path / "bundles" / "bracket" / ".partial-20260101-000000"
+    left.mkdir(parents=True)
+    (tmp_path / "bundles" / "lid" / ".partial-20260101-000000").mkdir(parents=True)
+    config = TrainConfig(photos=tmp_path / "missing", part="bracket", bundles=tmp_path / "bundles")
+    with caplog.at_level(logging.WARNING, logger="training"), pytest.raises(DatasetError):
+        train(config)
+    assert [record.getMessage() for record in caplog.records] == [
+        f"{left} is left of a training that was cut off; remove it, unless one is running."
+    ]
+    assert left.is_dir()
 
 
 @pytest.mark.parametrize(

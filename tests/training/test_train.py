@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import training.train
@@ -13,6 +14,8 @@ from models.errors import ExportError, UsageError
 from models.inspector import Inspector
 from models.manifest import check_part_name
 from models.networks.padim import PadimConfig
+from models.quality import READING_NAMES
+from tests.tiny_bundle import encode
 from training.config import TrainConfig
 from training.evaluation import evaluate_bundle
 from training.finetune import FinetuneConfig
@@ -64,6 +67,29 @@ def test_manifest_says_where_everything_came_from(trained) -> None:
     assert manifest.agreement["photos"] >= 16
     assert "support" in manifest.limit_origins.anomaly.note, "six calibration photos cannot support 1 %"
     assert str(trained.dataset.root) not in manifest.model_dump_json(), "no path of this machine"
+
+
+def test_the_quality_gate_lets_pass_every_photo_it_was_learnt_from(trained, photos: Path) -> None:
+    manifest = trained.bundle.manifest
+    assert manifest.quality is not None
+    assert set(manifest.quality.limits) == set(READING_NAMES)
+    inspector = Inspector.load(trained.bundle.path, "cpu")
+    learnt = {record.sha256 for record in trained.bundle.splits() if record.split != "test"}
+    for sample in trained.dataset.samples:
+        if sample.label == "clean" and sample.sha256 in learnt:
+            assert all(reading.ok for reading in inspector.prepare(sample.path.read_bytes()).quality)
+    answer, _, _ = inspector.inspect(encode(np.zeros((128, 160, 3), np.uint8)))
+    assert answer.verdict == "invalid"
+
+
+def test_the_manifest_keeps_what_the_limits_were_chosen_on(trained) -> None:
+    manifest = trained.bundle.manifest
+    reference = manifest.calibration
+    assert reference is not None
+    assert len(reference.anomaly_scores) == manifest.dataset.photos["calibration"]["clean"]
+    assert reference.defect_probabilities is not None
+    assert max(reference.anomaly_scores) < manifest.limits.anomaly
+    assert set(reference.readings) == set(READING_NAMES)
 
 
 def test_splits_cover_every_photo_once(trained) -> None:
