@@ -38,7 +38,8 @@ class SessionPlan:
         options = ort.SessionOptions()
         options.intra_op_num_threads = self.threads
         options.inter_op_num_threads = 1
-        options.log_severity_level = 3
+        # It raises its errors as well; its own lines have another form than the rest of the log.
+        options.log_severity_level = 4
         for key, value in self.config.items():
             options.add_session_config_entry(key, value)
         return options

@@ -16,6 +16,8 @@ from service.http.access import AccessControl
 from service.http.bundles import router as bundles_router
 from service.http.headers import SecurityHeaders
 from service.http.limits import HeadLimits
+from service.http.metrics import router as metrics_router
+from service.http.observation import ObserveRequests
 from service.http.openapi import complete_openapi
 from service.http.problems import install_problem_handlers
 from service.http.requests import CloseUnreadUploads, RequestIds, UnforeseenErrors
@@ -23,6 +25,7 @@ from service.http.routes import router
 from service.inspection import InspectionService
 from service.registry import Registry
 from service.settings import Settings
+from service.telemetry.telemetry import Telemetry
 
 EXIT_CODE_DEAD_WORKER = 70
 _SECONDS_FOR_LAST_ANSWERS = 1.0
@@ -62,8 +65,11 @@ def create_app(
     app.state.settings = settings
     app.state.registry = registry
     app.state.keys = keys
-    app.state.inspections = InspectionService(registry, settings)
+    telemetry = Telemetry(settings, registry, os.environ)
+    app.state.telemetry = telemetry
+    app.state.inspections = InspectionService(registry, settings, observe=telemetry.inspected)
     app.include_router(router)
+    app.include_router(metrics_router)
     app.include_router(bundles_router)
     install_problem_handlers(app)
     complete_openapi(app, settings)
@@ -71,6 +77,7 @@ def create_app(
     app.add_middleware(AccessControl, settings=settings, keys=keys)
     app.add_middleware(HeadLimits)
     app.add_middleware(UnforeseenErrors)
+    app.add_middleware(ObserveRequests, listeners=telemetry.listeners)
     app.add_middleware(RequestIds)
     app.add_middleware(CloseUnreadUploads)
     app.add_middleware(SecurityHeaders)
@@ -91,6 +98,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     finally:
         await asyncio.to_thread(registry.close, settings.drain_seconds)
         app.state.inspections.close()
+        await asyncio.to_thread(app.state.telemetry.close)
 
 
 def end_process(error: BaseException) -> None:

@@ -3,7 +3,7 @@
 import logging
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
@@ -114,6 +114,7 @@ class Batcher:
         self._waiting: deque[_Item] = deque()
         self._running: list[_Item] = []
         self._busy_since: float | None = None
+        self._batch_sizes: Counter[int] = Counter()
         self._closing = False
         self._death = ""
         self._failures_in_a_row = 0
@@ -158,6 +159,16 @@ class Batcher:
         """Why the worker has died; empty while it lives."""
         return self._death
 
+    @property
+    def waiting(self) -> int:
+        """How many photos wait for the device."""
+        return len(self._waiting)
+
+    @property
+    def batch_sizes(self) -> dict[int, int]:
+        """How many batches of each size were begun."""
+        return dict(self._batch_sizes)
+
     def busy_seconds(self) -> float:
         """For how long the present batch has been running; 0 when idle."""
         since = self._busy_since
@@ -179,6 +190,7 @@ class Batcher:
         try:
             while batch := self._next_batch():
                 self._busy_since = time.monotonic()
+                self._batch_sizes[len(batch)] += 1
                 self._run(batch)
                 self._busy_since = None
         except BaseException as error:  # even SystemExit: whatever ends this thread must not go unseen

@@ -1,6 +1,7 @@
 """The use case: the bytes of a photo in, an inspection and its overlay out. No HTTP in here."""
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from service.batching import Ran
 
 T = TypeVar("T")
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -63,8 +66,16 @@ class Inspected:
 class InspectionService:
     """Inspects photos: decodes and draws in a pool of threads, runs the model through the device's worker."""
 
-    def __init__(self, registry: Registry, settings: Settings) -> None:
+    def __init__(
+        self,
+        registry: Registry,
+        settings: Settings,
+        *,
+        observe: Callable[[Inspection], None] | None = None,
+    ) -> None:
+        """`observe` is told of every inspection that has a verdict, on the event loop, before its answer."""
         self._registry = registry
+        self._observe = observe
         self._capacity = settings.queue_size
         self._limits = PhotoLimits(max_bytes=settings.max_bytes, max_pixels=settings.max_pixels)
         self._pool = ThreadPoolExecutor(settings.decode_threads, thread_name_prefix="glint-photo")
@@ -117,7 +128,17 @@ class InspectionService:
         timings = dict(inspection.timings_ms)
         timings["queue"] = round(ran.queue_ms + waited + waited_again, 3)
         timings["total"] = round(1e3 * (time.monotonic() - started), 3)
-        return Inspected(inspection.model_copy(update={"timings_ms": timings}), overlay)
+        inspected = Inspected(inspection.model_copy(update={"timings_ms": timings}), overlay)
+        self._tell(inspected.inspection)
+        return inspected
+
+    def _tell(self, inspection: Inspection) -> None:
+        try:
+            if self._observe is not None:
+                self._observe(inspection)
+        except Exception:
+            # The verdict stands, whether or not it could be counted.
+            log.exception("The inspection %s could not be observed.", inspection.id)
 
     async def _in_pool(self, order: Order, function: Callable[..., T], *args: Any) -> tuple[T, float]:
         """Run in the pool unless the deadline passes first; return the milliseconds waited as well."""

@@ -140,6 +140,11 @@ class Registry:
         """The parts that can be inspected."""
         return dict(self._parts)
 
+    @property
+    def workers(self) -> dict[str, "Batcher"]:
+        """The device workers, by execution provider."""
+        return dict(self._batchers)
+
     def part(self, name: str | None) -> LoadedPart:
         """Find a part that can be inspected; None stands for the only one.
 

@@ -15,10 +15,9 @@ from service.http.limits import MAX_HEADER_BYTES
 from service.http.protocol import GuardedProtocol
 from service.registry import Registry
 from service.settings import Settings
+from service.telemetry.logs import configure_logging
 
 log = logging.getLogger(__name__)
-
-LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
 def serve(settings: Settings) -> None:
@@ -29,7 +28,7 @@ def serve(settings: Settings) -> None:
         ExposureError, KeysError: when it would let anybody in, or the keys cannot be read.
         SettingsError: when the address cannot be listened on.
     """
-    logging.basicConfig(level=logging.INFO, format=LOG_FORMAT)
+    configure_logging(settings.log_format)
     registry = Registry(settings, end_process)
     if settings.device == "cuda":
         registry.load()

@@ -59,6 +59,15 @@ class Settings(BaseSettings):
     drain_seconds: float = Field(
         default=20.0, gt=0, description="Time for accepted requests to be answered after SIGTERM."
     )
+    log_format: Literal["auto", "text", "json"] = Field(
+        default="auto", description="Log lines: `auto` writes text to a terminal and JSON to anything else."
+    )
+    max_cameras: int = Field(
+        default=64, ge=1, description="Cameras told apart in metrics and drift; more count as `other`."
+    )
+    usual_reject_rate: float = Field(
+        default=0.05, ge=0, lt=1, description="Share of rejects that is usual on this line, for drift."
+    )
 
     @field_validator("management_port")
     @classmethod

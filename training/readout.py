@@ -5,6 +5,7 @@ Fine-Tuning can Distort Pretrained Features and Underperform Out-of-Distribution
 """
 
 import warnings
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +15,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
 from torch import Tensor, nn
 
-Floats = npt.NDArray[np.float64]
+Floats = npt.NDArray[np.floating[Any]]
 
 # Inverse strengths of the L2 penalty to choose from, for features of unit variance.
 _STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1)
@@ -32,10 +33,10 @@ def fit_readout(readout: nn.Linear, train: Tensor, labels: Tensor, held_out: Ten
         labels: int64 [N], 0 for clean; each of the C classes occurs.
         held_out, truth: features float [M, D] and labels int64 [M] to choose the strength on.
     """
-    features = train.numpy().astype(np.float64)
+    features = train.numpy().astype(np.float32)
     centre, spread = features.mean(axis=0), features.std(axis=0) + 1e-6
     features = (features - centre) / spread
-    judged = (held_out.numpy().astype(np.float64) - centre) / spread
+    judged = (held_out.numpy().astype(np.float32) - centre) / spread
     fits = [_fit(features, labels.numpy(), strength) for strength in _STRENGTHS]
     losses = [_loss(fit, judged, truth.numpy()) for fit in fits]
     best = fits[int(np.argmin(losses))]

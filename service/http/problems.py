@@ -16,6 +16,7 @@ from service.errors import QualityGateError, ServiceError
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_SECONDS = 1
+CODE_HEADER = "x-glint-problem"
 
 # Status and title by code. What is not listed is a photo that cannot be inspected: 422.
 _KNOWN: Mapping[str, tuple[int, str]] = {
@@ -90,7 +91,7 @@ def problem_response(
         id=inspection_id,
         quality=quality,
     )
-    sent = dict(headers or {})
+    sent = {CODE_HEADER: code, **(headers or {})}
     if problem.status == HTTPStatus.SERVICE_UNAVAILABLE:
         sent["retry-after"] = str(RETRY_AFTER_SECONDS)
     left_out = {"quality"} if quality is None else None

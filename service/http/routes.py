@@ -27,6 +27,7 @@ from service.http.uploads import Upload, read_upload
 from service.inspection import InspectionService, Order
 from service.registry import Readiness, Registry
 from service.settings import Settings
+from service.telemetry.drift_watch import PartDrift
 
 router = APIRouter()
 
@@ -55,6 +56,9 @@ class PartAnswer(BaseModel):
     trunk: TrunkProvenance
     provider: str = Field(description="The execution provider that really runs.")
     provider_fallback: str = Field(description="Why no GPU is used, if one was looked for.")
+    drift: PartDrift | None = Field(
+        description="Whether photos still look like the calibration photos; null while it is being loaded."
+    )
 
 
 class Alive(BaseModel):
@@ -82,6 +86,7 @@ async def inspect(request: Request) -> Response:
     with service.admit():
         upload = await _receive(request, settings.max_bytes, deadline)
         fields = read_fields([*request.query_params.multi_items(), *upload.form])
+        request.state.fields = fields
         overlay = picture or fields.overlay
         inspected = await service.inspect(
             Order(
@@ -94,6 +99,7 @@ async def inspect(request: Request) -> Response:
                 overlay=overlay,
             )
         )
+    request.state.inspection = inspected.inspection
     return picture_answer(inspected, picture) if picture else json_answer(inspected, overlay)
 
 
@@ -112,6 +118,7 @@ async def _receive(request: Request, max_bytes: int, deadline: float) -> Upload:
 @router.get("/parts", summary="The loaded bundles and their limits")
 async def parts(request: Request) -> list[PartAnswer]:
     registry: Registry = request.app.state.registry
+    drifts = request.app.state.telemetry.drift.of_parts()
     answers = []
     for part, loaded in sorted(registry.loaded.items()):
         manifest = loaded.inspector.manifest
@@ -128,6 +135,7 @@ async def parts(request: Request) -> list[PartAnswer]:
                 trunk=manifest.trunk,
                 provider=loaded.inspector.provider,
                 provider_fallback=loaded.inspector.provider_fallback,
+                drift=drifts.get(part),
             )
         )
     return answers
@@ -171,6 +179,7 @@ async def index() -> dict[str, Any]:
         "parts": "/parts",
         "health": "/healthz",
         "readiness": "/readyz",
+        "metrics": "/metrics",
         "documentation": "/docs",
         "openapi": "/openapi.json",
     }

@@ -24,11 +24,14 @@ TOOLS = ("buildah", "debootstrap", "unshare")
 BASE = "localhost/debian-base"
 ENTER = """
 set -eu
-root=$1 bundles=$2
-shift 2
+root=$1 bundles=$2 volumes=$3
+shift 3
 mount --bind "$root" "$root"
 mount --bind "$bundles" "$root/bundles"
 mount -o remount,bind,ro "$root/bundles"
+for volume in archive state; do
+    mount --bind "$volumes/$volume" "$root/$volume"
+done
 mount -t proc proc "$root/proc"
 mount -t tmpfs -o size=1m,mode=755 dev "$root/dev"
 for device in null zero urandom; do
@@ -142,17 +145,21 @@ class Box:
         )
 
     @contextmanager
-    def serving(self, bundles: Path) -> Iterator[Live]:
+    def serving(self, bundles: Path, volumes: Path) -> Iterator[Live]:
         """Start the image's command on a free port of the loopback address, and wait until it is ready.
 
+        `volumes` keeps what is written to /archive and /state from one start to the next.
         `Live.process` is process 1 of the container, as `docker stop` sees it, by way of `unshare`.
         """
         uid, gid = self.config["User"].split(":")
+        for name in ("archive", "state"):
+            (volumes / name).mkdir(exist_ok=True)
+            os.chown(volumes / name, int(uid), int(gid))
         port = free_port()
         limits = ["--clear-groups", "--inh-caps=-all", "--bounding-set=-all", "--no-new-privs"]
         arguments = [
             *("unshare", "--mount", "--pid", "--ipc", "--uts", "--fork"),
-            *("sh", "-c", ENTER, "enter", str(self.root), str(bundles)),
+            *("sh", "-c", ENTER, "enter", str(self.root), str(bundles), str(volumes)),
             *("setpriv", f"--reuid={uid}", f"--regid={gid}", *limits),
             *(self.config["Entrypoint"] + self.config["Cmd"]),
         ]

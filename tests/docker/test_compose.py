@@ -23,8 +23,12 @@ class ComposeLoader(yaml.SafeLoader):
 ComposeLoader.add_constructor("!reset", lambda loader, node: RESET)
 
 
+def read(name: str) -> dict[str, Any]:
+    return yaml.load((DOCKER / name).read_text(), Loader=ComposeLoader)
+
+
 def service_in(name: str, service: str = "glint") -> dict[str, Any]:
-    return yaml.load((DOCKER / name).read_text(), Loader=ComposeLoader)["services"][service]
+    return read(name)["services"][service]
 
 
 @pytest.fixture(scope="module")
@@ -52,10 +56,11 @@ def test_nothing_inside_can_be_written_or_gained(gpu: dict[str, Any]) -> None:
     assert gpu["read_only"] is True
     assert gpu["cap_drop"] == ["ALL"]
     assert gpu["security_opt"] == ["no-new-privileges:true"]
-    mounts = {volume["target"]: volume for volume in gpu["volumes"]}
-    for target in ("/bundles", "/keys"):
-        assert mounts[target]["read_only"] is True
-        assert mounts[target]["bind"]["create_host_path"] is False
+    keys, bundles, *written = gpu["volumes"]
+    for volume, target in ((bundles, "/bundles"), (keys, "/keys")):
+        assert (volume["target"], volume["read_only"]) == (target, True)
+        assert volume["bind"]["create_host_path"] is False
+    assert [volume.rpartition(":")[2] for volume in written] == ["/archive", "/state"]
 
 
 def test_keys_are_made_by_a_container_that_can_do_nothing_else(gpu: dict[str, Any]) -> None:
@@ -95,3 +100,45 @@ def test_every_variable_has_a_default_and_is_explained() -> None:
         variables = re.findall(r"\$\{(\w+):-[^}]+\}", text)
         assert len(variables) == text.count("$")
         assert all(f"| `{variable}` |" in explained for variable in variables)
+
+
+def test_what_is_beside_the_service_runs_only_when_asked_for() -> None:
+    services = read("compose.yaml")["services"]
+    profiles = {name: service.get("profiles") for name, service in services.items() if name != "glint"}
+    assert profiles == {
+        "keys": ["keys"],
+        "postgres": ["postgres"],
+        "prometheus": ["monitoring"],
+        "grafana": ["monitoring"],
+    }
+    assert "profiles" not in services["glint"]
+    for name in profiles.keys() - {"keys"}:
+        assert services[name]["restart"] == "unless-stopped"
+        assert services[name]["logging"] == services["glint"]["logging"]
+        assert re.search(r":v?\d+(\.\d+)*(-\w+)?$", services[name]["image"]), "a version, not `latest`"
+        assert all(port.startswith("127.0.0.1:") for port in services[name].get("ports", []))
+
+
+def test_the_service_waits_for_a_database_only_where_there_is_one(gpu: dict[str, Any]) -> None:
+    assert gpu["depends_on"] == {"postgres": {"condition": "service_healthy", "required": False}}
+
+
+def test_no_password_is_in_the_repository() -> None:
+    compose = read("compose.yaml")
+    for name, secret in compose["secrets"].items():
+        assert secret == {"file": f"secrets/{name}"}
+    assert "docker/secrets/" in (REPOSITORY / ".gitignore").read_text().splitlines()
+    for name, service in compose["services"].items():
+        for key, value in service.get("environment", {}).items():
+            if "PASSWORD" in key:
+                assert key.endswith("_FILE"), name
+                assert value.removeprefix("/run/secrets/") in service["secrets"]
+
+
+def test_every_volume_and_every_mounted_file_is_there() -> None:
+    compose = read("compose.yaml")
+    for service in compose["services"].values():
+        for volume in service.get("volumes", []):
+            if isinstance(volume, str):
+                source = re.sub(r"\$\{\w+:-([^}]+)\}", r"\1", volume).partition(":")[0]
+                assert source in compose["volumes"] or (DOCKER / source).is_dir(), volume

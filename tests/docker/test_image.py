@@ -52,8 +52,8 @@ def bundles(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def live(box: Box, bundles: Path) -> Iterator[Live]:
-    with box.serving(bundles) as live:
+def live(box: Box, bundles: Path, tmp_path: Path) -> Iterator[Live]:
+    with box.serving(bundles, tmp_path) as live:
         yield live
 
 
@@ -81,6 +81,7 @@ def test_it_serves_and_holds_nothing_that_trains(box: Box) -> None:
     program = "import importlib.metadata as m; print(*sorted(d.name.lower() for d in m.distributions()))"
     installed = set(box.run("python", "-c", program).stdout.split())
     assert {"glint-inspection", "onnxruntime"} <= installed
+    assert {"psycopg", "s3fs", "pyarrow", "opentelemetry-sdk"} <= installed
     assert not installed & {"torch", "torchvision", "anomalib", "onnxruntime-gpu", "pytest", "uv", "pip"}
 
 
@@ -129,9 +130,11 @@ def test_without_keys_it_does_not_listen_for_others(box: Box, bundles: Path) -> 
 
 
 @needs_builder
-def test_it_ends_with_code_0_when_told_to_stop_and_starts_again(box: Box, bundles: Path) -> None:
+def test_it_ends_with_code_0_when_told_to_stop_and_starts_again(
+    box: Box, bundles: Path, tmp_path: Path
+) -> None:
     for _ in range(2):
-        with box.serving(bundles) as live:
+        with box.serving(bundles, tmp_path) as live:
             assert post(live, encode(clean_photo(), ".jpg"))[0] == 200
             os.kill(first_process(live), signal.SIGTERM)
             assert live.process.wait(timeout=30) == 0
