@@ -10,6 +10,8 @@ from importlib.metadata import version
 
 from fastapi import FastAPI
 
+from service.archive.archive import Archive, open_archive
+from service.http.archive import router as archive_router
 from service.http.problems import install_problem_handlers
 from service.http.requests import CloseUnreadUploads, RequestIds, UnforeseenErrors
 from service.http.routes import router
@@ -28,6 +30,7 @@ def create_app(
     *,
     registry: Registry | None = None,
     on_death: Callable[[BaseException], None] | None = None,
+    archive: Archive | None = None,
 ) -> FastAPI:
     """Make the application. Bundles load in the background once it starts, so that /healthz answers at once.
 
@@ -35,9 +38,11 @@ def create_app(
         settings: from the environment if not given.
         registry: one that is already loaded; otherwise one is made from the settings.
         on_death: called if a device worker dies; otherwise `end_process`.
+        archive: one that is already started; otherwise one is made from the settings.
     """
     settings = settings or Settings.of()
     registry = registry or Registry(settings, on_death or end_process)
+    archive = archive or open_archive(settings)
     app = FastAPI(
         title="Glint",
         version=version("glint-inspection"),
@@ -47,8 +52,10 @@ def create_app(
     )
     app.state.settings = settings
     app.state.registry = registry
-    app.state.inspections = InspectionService(registry, settings)
+    app.state.archive = archive
+    app.state.inspections = InspectionService(registry, settings, archive)
     app.include_router(router)
+    app.include_router(archive_router)
     install_problem_handlers(app)
     app.add_middleware(UnforeseenErrors)
     app.add_middleware(RequestIds)
@@ -60,6 +67,9 @@ def create_app(
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     settings: Settings = app.state.settings
     registry: Registry = app.state.registry
+    archive: Archive | None = app.state.archive
+    if archive is not None:
+        await asyncio.to_thread(archive.start)
     if settings.device == "cuda":
         # The service must not listen before the GPU is proved.
         await asyncio.to_thread(registry.load)
@@ -70,6 +80,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     finally:
         await asyncio.to_thread(registry.close, settings.drain_seconds)
         app.state.inspections.close()
+        if archive is not None:
+            await asyncio.to_thread(archive.close)
 
 
 def end_process(error: BaseException) -> None:

@@ -1,17 +1,20 @@
 """The use case: the bytes of a photo in, an inspection and its overlay out. No HTTP in here."""
 
 import asyncio
+import hashlib
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from models.answer import Inspection
 from models.decision import INVALID
 from models.overlay import OverlayFormat, encode_picture
 from models.photo import PhotoLimits
+from service.archive.archive import Archive
+from service.archive.recorder import Entry, Recorded
 from service.errors import DeadlineError, QueueFullError, UntrustworthyError
 from service.registry import LoadedPart, Registry
 from service.settings import Settings
@@ -34,6 +37,7 @@ class Order:
         part: which part it shows; None when only one is loaded.
         serial, camera: repeated in the answer.
         overlay: draw the heatmap overlay in this format; None draws none.
+        idempotency_key: what a repeated request is known by, within its part.
     """
 
     data: bytes
@@ -43,21 +47,29 @@ class Order:
     serial: str | None = None
     camera: str | None = None
     overlay: OverlayFormat | None = None
+    idempotency_key: str | None = None
 
 
 @dataclass(frozen=True)
 class Inspected:
-    """The inspection, whose verdict is never `invalid`, and the encoded overlay if one was asked for."""
+    """The inspection, whose verdict is never `invalid`, and the encoded overlay if one was asked for.
+
+    `repeated`: the request had been answered before, and this is what it was answered then; its overlay is of
+    the format of that time, and missing if none was kept.
+    """
 
     inspection: Inspection
     overlay: bytes | None
+    overlay_format: OverlayFormat | None = None
+    repeated: bool = False
 
 
 class InspectionService:
     """Inspects photos: decodes and draws in a pool of threads, runs the model through the device's worker."""
 
-    def __init__(self, registry: Registry, settings: Settings) -> None:
+    def __init__(self, registry: Registry, settings: Settings, archive: Archive | None = None) -> None:
         self._registry = registry
+        self._archive = archive
         self._capacity = settings.queue_size
         self._limits = PhotoLimits(max_bytes=settings.max_bytes, max_pixels=settings.max_pixels)
         self._pool = ThreadPoolExecutor(settings.decode_threads, thread_name_prefix="glint-photo")
@@ -83,10 +95,13 @@ class InspectionService:
 
         Raises:
             PhotoError: when the photo cannot be inspected.
-            ServiceError: when it was not inspected; `UntrustworthyError` when the verdict is `invalid`.
+            ServiceError: when it was not inspected; `UntrustworthyError` when the verdict is `invalid`;
+                `ArchiveUnavailableError` when it could not be recorded.
         """
         started = time.monotonic()
         part = self._registry.part(order.part)
+        if self._archive is not None:
+            self._archive.check()
         try:
             async with asyncio.timeout(order.deadline - started):
                 return await self._inspect(order, part, started)
@@ -94,17 +109,49 @@ class InspectionService:
             raise DeadlineError from None
 
     async def _inspect(self, order: Order, part: LoadedPart, started: float) -> Inspected:
+        if earlier := await self._find_earlier(order, part):
+            return earlier
         prepared, waited = await self._in_pool(order, part.inspector.prepare, order.data, self._limits)
         ran = await asyncio.wrap_future(part.batcher.submit(part.inspector, prepared.tensor, order.deadline))
-        (inspection, overlay), waited_again = await self._in_pool(
-            order, _conclude, order, part, prepared, ran
+        (inspection, overlay, form), waited_again = await self._in_pool(
+            order, _conclude, order, part, prepared, ran, self._archive
         )
-        if inspection.verdict == INVALID:
-            raise UntrustworthyError(inspection.review_reasons)
-        timings = dict(inspection.timings_ms)
-        timings["queue"] = round(ran.queue_ms + waited + waited_again, 3)
+        timings = {**inspection.timings_ms, "queue": round(ran.queue_ms + waited + waited_again, 3)}
         timings["total"] = round(1e3 * (time.monotonic() - started), 3)
-        return Inspected(inspection.model_copy(update={"timings_ms": timings}), overlay)
+        inspection = inspection.model_copy(update={"timings_ms": timings})
+        recorded = await self._record(order, Recorded(inspection, overlay, form, repeated=False))
+        if recorded.inspection.verdict == INVALID:
+            raise UntrustworthyError(recorded.inspection.review_reasons)
+        if recorded.repeated or self._archive is None:
+            return _answer(order, recorded)
+        now = round(1e3 * (time.monotonic() - started), 3)
+        timings |= {"archive": round(now - timings["total"], 3), "total": now}
+        timed = inspection.model_copy(update={"timings_ms": timings})
+        return _answer(order, replace(recorded, inspection=timed))
+
+    async def _find_earlier(self, order: Order, part: LoadedPart) -> Inspected | None:
+        """What the same request was answered before, if it was."""
+        if self._archive is None:
+            return None
+        sha256 = hashlib.sha256(order.data).hexdigest()
+        key = self._archive.request_key(order.idempotency_key, order.serial, sha256)
+        if key is None:
+            return None
+        found = await asyncio.wrap_future(
+            self._archive.submit_search(part.inspector.manifest.part, key, sha256)
+        )
+        if found is not None and found.inspection.verdict == INVALID:
+            raise UntrustworthyError(found.inspection.review_reasons)
+        return _answer(order, found) if found is not None else None
+
+    async def _record(self, order: Order, done: Recorded) -> Recorded:
+        """Record an inspection, whatever its verdict; nothing is answered that is not recorded."""
+        if self._archive is None:
+            return done
+        sha256 = done.inspection.image.sha256
+        key = self._archive.request_key(order.idempotency_key, order.serial, sha256)
+        entry = Entry(done.inspection, order.data, done.overlay, done.overlay_format, key)
+        return await asyncio.wrap_future(self._archive.submit(entry, order.deadline))
 
     async def _in_pool(self, order: Order, function: Callable[..., T], *args: Any) -> tuple[T, float]:
         """Run in the pool unless the deadline passes first; return the milliseconds waited as well."""
@@ -123,10 +170,16 @@ class InspectionService:
         self._pool.shutdown(wait=True, cancel_futures=True)
 
 
+def _answer(order: Order, recorded: Recorded) -> Inspected:
+    """The answer to an order: an overlay that only the archive wanted is left out."""
+    overlay = recorded.overlay if order.overlay is not None else None
+    return Inspected(recorded.inspection, overlay, recorded.overlay_format, recorded.repeated)
+
+
 def _conclude(
-    order: Order, part: LoadedPart, prepared: "Prepared", ran: "Ran"
-) -> tuple[Inspection, bytes | None]:
-    """Decide over a photo that ran, and draw its overlay."""
+    order: Order, part: LoadedPart, prepared: "Prepared", ran: "Ran", archive: Archive | None
+) -> tuple[Inspection, bytes | None, OverlayFormat | None]:
+    """Decide over a photo that ran, and draw its overlay for the caller or the archive."""
     inspection = part.inspector.answer(
         prepared,
         ran.outputs,
@@ -135,10 +188,13 @@ def _conclude(
         inspection_id=order.inspection_id,
         timings_ms={"queue": ran.queue_ms, "inference": ran.inference_ms},
     )
-    if order.overlay is None or inspection.verdict == INVALID:
-        return inspection, None
+    form = order.overlay
+    if form is None and archive is not None and archive.wants_overlay(inspection):
+        form = "jpeg"
+    if form is None or inspection.verdict == INVALID:
+        return inspection, None, None
     started = time.monotonic()
-    overlay = encode_picture(part.inspector.overlay(prepared, ran.outputs), order.overlay)
+    overlay = encode_picture(part.inspector.overlay(prepared, ran.outputs), form)
     drawn = round(1e3 * (time.monotonic() - started), 3)
     timings = {**inspection.timings_ms, "overlay": drawn}
-    return inspection.model_copy(update={"timings_ms": timings}), overlay
+    return inspection.model_copy(update={"timings_ms": timings}), overlay, form

@@ -50,6 +50,10 @@ class Readiness(BaseModel):
     reasons: list[str] = Field(description="What is not ready, and why; empty when ready.")
     parts: dict[str, PartStatus]
 
+    def with_reason(self, reason: str) -> "Readiness":
+        """The same, but not ready for one reason more."""
+        return Readiness(ready=False, reasons=[*self.reasons, reason], parts=self.parts)
+
 
 class Registry:
     """Loads the newest bundle of every part and hands the inspectors out once they are proved to work."""

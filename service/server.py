@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import uvicorn
 
 from service.app import create_app, end_process
+from service.archive.archive import open_archive
 from service.errors import SettingsError
 from service.registry import Registry
 from service.settings import Settings
@@ -24,15 +25,19 @@ def serve(settings: Settings) -> None:
 
     Raises:
         DeviceError: before listening, when the device is `cuda` and a session does not run there.
+        ArchiveSchemaError: before listening, when a newer Glint has made the archive's database.
         SettingsError: when the address cannot be listened on.
     """
     logging.basicConfig(level=logging.INFO, format=LOG_FORMAT)
     registry = Registry(settings, end_process)
+    archive = open_archive(settings)
     if settings.device == "cuda":
         registry.load()
+    if archive is not None:
+        archive.start()
     listener = _listen(settings)
     config = uvicorn.Config(
-        create_app(settings, registry=registry),
+        create_app(settings, registry=registry, archive=archive),
         timeout_graceful_shutdown=math.ceil(settings.drain_seconds),
         log_config=None,
         access_log=False,

@@ -12,6 +12,7 @@ from starlette.responses import Response
 
 from models.decision import Limits
 from models.manifest import LimitOrigins, TrunkProvenance
+from service.archive.archive import Archive
 from service.errors import RequestError, WorkerDiedError
 from service.http.answers import json_answer, picture_answer
 from service.http.documentation import (
@@ -20,7 +21,14 @@ from service.http.documentation import (
     inspect_request,
     inspect_responses,
 )
-from service.http.fields import DEADLINE_HEADER, read_deadline_ms, read_fields, wanted_picture
+from service.http.fields import (
+    DEADLINE_HEADER,
+    IDEMPOTENCY_HEADER,
+    read_deadline_ms,
+    read_fields,
+    read_idempotency_key,
+    wanted_picture,
+)
 from service.http.problems import Problem, inspection_id_of
 from service.http.uploads import Upload, read_upload
 from service.inspection import InspectionService, Order
@@ -81,7 +89,6 @@ async def inspect(request: Request) -> Response:
     with service.admit():
         upload = await _receive(request, settings.max_bytes, deadline)
         fields = read_fields([*request.query_params.multi_items(), *upload.form])
-        overlay = picture or fields.overlay
         inspected = await service.inspect(
             Order(
                 data=upload.data,
@@ -90,10 +97,17 @@ async def inspect(request: Request) -> Response:
                 part=fields.part,
                 serial=fields.serial,
                 camera=fields.camera,
-                overlay=overlay,
+                overlay=picture or fields.overlay,
+                idempotency_key=read_idempotency_key(request.headers.get(IDEMPOTENCY_HEADER)),
             )
         )
-    return picture_answer(inspected, picture) if picture else json_answer(inspected, overlay)
+    if inspected.repeated:
+        # The answer's id is that of the inspection it tells of.
+        request.state.inspection_id = inspected.inspection.id
+    # An earlier answer may be without a picture, or with one of another format: then its JSON is sent.
+    if picture and inspected.overlay is not None and inspected.overlay_format == picture:
+        return picture_answer(inspected, picture)
+    return json_answer(inspected)
 
 
 async def _receive(request: Request, max_bytes: int, deadline: float) -> Upload:
@@ -153,6 +167,9 @@ async def healthz(request: Request) -> Alive:
 async def readyz(request: Request) -> Response:
     registry: Registry = request.app.state.registry
     readiness = registry.readiness()
+    archive: Archive | None = request.app.state.archive
+    if archive is not None and archive.failure:
+        readiness = readiness.with_reason(f"The archive cannot be used: {archive.failure}.")
     return Response(
         readiness.model_dump_json(), 200 if readiness.ready else 503, media_type="application/json"
     )
@@ -165,6 +182,7 @@ async def index() -> dict[str, Any]:
         "version": version("glint-inspection"),
         "inspect": "POST /inspect",
         "parts": "/parts",
+        "inspections": "/inspections",
         "health": "/healthz",
         "readiness": "/readyz",
         "documentation": "/docs",

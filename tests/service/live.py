@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,13 +56,28 @@ def free_port() -> int:
 
 
 @contextmanager
-def serving(bundles: Path, *options: str, script: str | None = None) -> Iterator[Live]:
-    """Run the service until the block ends; `script` is Python to run instead, its port in `sys.argv[1]`."""
+def serving(
+    bundles: Path,
+    *options: str,
+    script: str | None = None,
+    archive: Path | None = None,
+    settings: Mapping[str, str] | None = None,
+) -> Iterator[Live]:
+    """Run the service until the block ends.
+
+    Args:
+        bundles: the bundles folder.
+        options: of `glint serve`.
+        script: Python to run instead, its port in `sys.argv[1]` and the bundles folder behind it.
+        archive: the archive's folder; without one, inspections are not kept.
+        settings: environment variables, `GLINT_...`.
+    """
     port = free_port()
     arguments = command(bundles, port, *options)
     if script is not None:
         arguments = [sys.executable, "-c", script, str(port), str(bundles)]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "GLINT_ARCHIVE": str(archive or "none")}
+    environment.update(settings or {})
     process = subprocess.Popen(
         arguments, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
