@@ -145,9 +145,7 @@ def export_archive(
     serial: Annotated[str | None, typer.Option(help="Only this serial.")] = None,
     camera: Annotated[str | None, typer.Option(help="Only this camera.")] = None,
     verdict: Annotated[str | None, typer.Option(help="clean, a defect class, anomalous or invalid.")] = None,
-    needs_review: Annotated[
-        bool | None, typer.Option(help="Only those to be reviewed, or not to be.")
-    ] = None,
+    needs_review: Annotated[bool | None, typer.Option(help="Only those to review, or only others.")] = None,
 ) -> None:
     """Write recorded inspections into a table, newest first, one row each.
 

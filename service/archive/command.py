@@ -10,6 +10,7 @@ from service.archive.archive import database_url
 from service.archive.database import Database
 from service.archive.export import ExportFormat, export
 from service.archive.queries import Filters, count
+from service.archive.schema import check_schema
 from service.settings import Settings
 
 
@@ -29,6 +30,7 @@ def export_file(
                 f"There is no archive at {database.describe()}.",
                 "Name its folder with --archive, or its database with --database-url.",
             )
+        check_schema(database.engine)
         with database.reading() as connection:
             total = count(connection, filters)
         columns = [TextColumn("Exporting"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()]

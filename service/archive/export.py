@@ -12,7 +12,6 @@ from models.errors import UsageError
 from service.archive.database import Database
 from service.archive.queries import Cursor, Filters, page
 from service.archive.records import Record
-from service.archive.schema import check_schema
 
 ExportFormat = Literal["csv", "parquet"]
 PAGE = 1000
@@ -41,10 +40,9 @@ def export(
         progress: called with the number of rows of every page written.
 
     Raises:
-        ArchiveSchemaError, ArchiveUnavailableError: when the database cannot be read.
+        ArchiveUnavailableError: when the database cannot be read.
         UsageError: when Parquet is asked for and its library is not installed.
     """
-    check_schema(database.engine)
     partial = output.with_name(f".{output.name}.partial")
     count = 0
     try:
