@@ -11,7 +11,7 @@ from tests.drills.load import Answered
 
 
 def check_nothing_lost(answers: Iterable[Answered], database: str, photos: Path) -> int:
-    """Every answered inspection is recorded once, as it was answered, with its photo; how many rows there are."""
+    """Every answered inspection is in the archive once, as answered, with its photo; how many rows there are."""
     engine = create_engine(database)
     with engine.connect() as connection:
         rows = connection.execute(

@@ -36,7 +36,7 @@ def test_postgresql_keeps_what_was_answered(tiny_bundles: Path, tmp_path: Path, 
 
 
 def drill(bundles: Path, folder: Path, database: str, rounds: int) -> None:
-    chance = random.Random(7)
+    chance = random.Random(7)  # noqa: S311
     settings = {**SETTINGS, "GLINT_DATABASE_URL": database}
     photos = folder / "photos"
     answers: list[Answered] = []
