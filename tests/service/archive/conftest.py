@@ -60,8 +60,8 @@ def make_entry(tiny_bundle: Path) -> MakeEntry:
         assert inspection.verdict == verdict
         done[verdict] = (inspection, data, encode_picture(inspector.overlay(prepared, outputs)))
 
-    def make(verdict: str = "scratched", request_key: str | None = None, **changes: object) -> Entry:
-        inspection, data, overlay = done[verdict]
+    def make(kind: str = "scratched", request_key: str | None = None, **changes: object) -> Entry:
+        inspection, data, overlay = done[kind]
         changed = inspection.model_copy(update={"id": uuid.uuid4().hex, "needs_review": False, **changes})
         return Entry(Inspection.model_validate(changed), data, overlay, "jpeg", request_key)
 

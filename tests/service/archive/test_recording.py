@@ -17,11 +17,12 @@ from service.archive.errors import (
 )
 from service.archive.queries import Filters
 from service.archive.recorder import Recorded
+from tests.drills.evidence import files_below
 from tests.service.archive.conftest import MakeEntry, StartArchive, record, wait_until
 
 
 def files_in(folder: Path) -> list[Path]:
-    return [path for path in (folder / "photos").rglob("*") if path.is_file() and "probe-" not in path.name]
+    return [path for path in files_below(folder / "photos") if "probe-" not in path.name]
 
 
 def test_a_record_holds_the_answer_and_both_pictures(archive: Archive, make_entry: MakeEntry) -> None:

@@ -50,7 +50,7 @@ def test_a_database_of_a_newer_glint_is_refused(database: Database, tmp_path: Pa
         check_schema(database.engine)
 
 
-OPEN = "import sys; from service.archive.database import Database; d = Database(sys.argv[1]); d.open(); d.close()"
+OPEN = "import sys; from service.archive.database import Database; Database(sys.argv[1]).open()"
 
 
 def test_processes_that_start_together_do_not_collide(tmp_path: Path, database: Database) -> None:
