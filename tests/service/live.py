@@ -62,6 +62,7 @@ def serving(
     script: str | None = None,
     archive: Path | None = None,
     settings: Mapping[str, str] | None = None,
+    ready: bool = True,
 ) -> Iterator[Live]:
     """Run the service until the block ends.
 
@@ -71,6 +72,7 @@ def serving(
         script: Python to run instead, its port in `sys.argv[1]` and the bundles folder behind it.
         archive: the archive's folder; without one, inspections are not kept.
         settings: environment variables, `GLINT_...`.
+        ready: wait until it is; otherwise until it listens.
     """
     port = free_port()
     arguments = command(bundles, port, *options)
@@ -83,21 +85,21 @@ def serving(
     )
     live = Live(process, port)
     try:
-        wait_until_ready(live)
+        wait_until_ready(live, *(() if ready else (503,)))
         yield live
     finally:
         process.kill()
         process.communicate()
 
 
-def wait_until_ready(live: Live) -> None:
-    """Wait until /readyz answers 200."""
+def wait_until_ready(live: Live, *also: int) -> None:
+    """Wait until /readyz answers 200, or one of `also`."""
     last = time.monotonic() + SECONDS
     while time.monotonic() < last:
         if live.process.poll() is not None:
             raise AssertionError(f"the service ended: {live.process.communicate()[0]}")
         try:
-            if live.get("/readyz")[0] == 200:
+            if live.get("/readyz")[0] in (200, *also):
                 return
         except OSError:
             pass
