@@ -4,7 +4,7 @@ SERVE ?= 1
 UV_VERSION := 0.13.8
 BIN := .venv/bin
 
-.PHONY: help setup demo test real image quick check format lock clean
+.PHONY: help setup demo test real drills image quick check format lock clean
 
 help:  ## Show what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -30,16 +30,19 @@ check: setup  ## Lint, format check, types, import rules
 	$(BIN)/lint-imports
 
 test: check  ## Check, then run every test but those on photos of real parts
-	$(BIN)/python -m pytest -m "not real and not image"
+	$(BIN)/python -m pytest -m "not real and not image and not drill"
 
 real: setup  ## Run the tests that take minutes on photos of real parts
 	$(BIN)/python -m pytest -m real
+
+drills: setup  ## Run the drills: minutes of provoked faults (kills, full disks, locked databases)
+	$(BIN)/python -m pytest -m drill
 
 image: setup  ## Build and run the container image (needs root, buildah, debootstrap and network)
 	$(BIN)/python -m pytest -m image
 
 quick: check  ## Check, then run the tests that take seconds
-	$(BIN)/python -m pytest -m "not slow and not real and not image"
+	$(BIN)/python -m pytest -m "not slow and not real and not image and not drill"
 
 format: setup  ## Format and mend what can be mended
 	$(BIN)/ruff format .

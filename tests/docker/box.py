@@ -28,6 +28,7 @@ shift 2
 mount --bind "$root" "$root"
 mount --bind "$bundles" "$root/bundles"
 mount -o remount,bind,ro "$root/bundles"
+mount -t tmpfs -o size=64m,mode=1777 archive "$root/archive"
 mount -t proc proc "$root/proc"
 mount -t tmpfs -o size=1m,mode=755 dev "$root/dev"
 for device in null zero urandom; do
@@ -156,6 +157,7 @@ class Box:
             *(self.config["Entrypoint"] + self.config["Cmd"]),
         ]
         settings = {"GLINT_HOST": "127.0.0.1", "GLINT_PORT": str(port), "GLINT_THREADS": "1"}
+        settings["GLINT_ARCHIVE_FREE_BYTES"] = "0"  # its archive is a small disk in memory
         with subprocess.Popen(
             arguments,
             env={**self.environment, **settings},

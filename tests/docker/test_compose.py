@@ -52,9 +52,10 @@ def test_nothing_inside_can_be_written_or_gained(gpu: dict[str, Any]) -> None:
     assert gpu["read_only"] is True
     assert gpu["cap_drop"] == ["ALL"]
     assert gpu["security_opt"] == ["no-new-privileges:true"]
-    [bundles] = gpu["volumes"]
+    bundles, archive = gpu["volumes"]
     assert (bundles["target"], bundles["read_only"]) == ("/bundles", True)
     assert bundles["bind"]["create_host_path"] is False
+    assert archive == "archive:/archive", "what was inspected outlives the container"
 
 
 def test_accepted_photos_are_answered_before_the_engine_kills(gpu: dict[str, Any]) -> None:

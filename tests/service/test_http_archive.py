@@ -160,9 +160,8 @@ def test_a_picture_that_is_not_there_says_why(start: StartClient) -> None:
 
 
 def test_an_invalid_verdict_is_recorded_too(client: TestClient) -> None:
-    response = client.post(
-        "/inspect", content=encode(unmeasurable_photo()), headers={"content-type": "image/png"}
-    )
+    photo = encode(unmeasurable_photo())
+    response = client.post("/inspect", content=photo, headers={"content-type": "image/png"})
     assert response.status_code == 500
     (found,) = get(client, "/inspections?verdict=invalid")["inspections"]
     assert found["id"] == response.json()["id"]
