@@ -1,5 +1,6 @@
 """An inspection is recorded whole and once, or its caller is told."""
 
+import sqlite3
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -113,12 +114,21 @@ def test_records_that_wait_together_share_a_commit(archive: Archive, make_entry:
     assert len(commits) < 32
 
 
-def test_a_record_the_database_refuses_fails_alone(archive: Archive, make_entry: MakeEntry) -> None:
+def test_a_record_the_database_refuses_fails_alone(
+    archive: Archive, make_entry: MakeEntry, folder: Path
+) -> None:
     there = make_entry()
     record(archive, there)
     entries = [make_entry() for _ in range(8)]
     entries[3] = replace(there, overlay=None)  # its id is taken
-    futures = [archive.submit(entry, time.monotonic() + 10.0) for entry in entries]
+    other = sqlite3.connect(folder / "inspections.sqlite", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")  # so that all but the first wait, and make one batch
+    futures = [archive.submit(entries[0], time.monotonic() + 10.0)]
+    wait_until(lambda: archive.status().waiting == 0 and len(files_in(folder)) == 4)
+    futures += [archive.submit(entry, time.monotonic() + 10.0) for entry in entries[1:]]
+    wait_until(lambda: archive.status().waiting == 7)
+    other.execute("ROLLBACK")
+    other.close()
     errors = [future.exception(15.0) for future in futures]
     assert [type(error) for error in errors] == [
         NotRecordedError if number == 3 else type(None) for number in range(8)
