@@ -18,7 +18,7 @@ from models.overlay import draw_overlay
 from models.photo import Photo, PhotoLimits, decode_photo
 from models.preprocessing import Placement, map_on_photo
 from models.quality import QualityGate, Reading, measure, refusals
-from models.regions import find_regions
+from models.regions import Region, find_regions
 from models.session import Device, OpenSession, open_session, prove_provider
 
 OUTPUTS = ("probabilities", "anomaly_map", "anomaly_score")
@@ -109,7 +109,7 @@ class Inspector:
     def answer(
         self,
         prepared: Prepared,
-        outputs: Outputs,
+        outputs: Outputs | None,
         *,
         serial: str | None = None,
         camera: str | None = None,
@@ -119,16 +119,17 @@ class Inspector:
         """Decide over one photo and find its defect regions.
 
         The verdict is `invalid` for a photo outside the quality gate, and for outputs that are not finite
-        numbers in range, or not of the manifest's shape.
+        numbers in range, or not of the manifest's shape. `outputs` are None for a photo that was not run,
+        since it is outside the gate.
         """
         started = time.perf_counter()
         manifest, photo = self.manifest, prepared.photo
-        probabilities = [float(p) for p in outputs.probabilities]
-        score = outputs.anomaly_score
         decision = self._decide(prepared, outputs)
-        valid = decision.verdict != INVALID
-        regions = []
-        if valid:
+        regions: list[Region] = []
+        probabilities, score = {}, None
+        if outputs is not None and decision.verdict != INVALID:
+            given = (float(p) for p in outputs.probabilities)
+            probabilities, score = dict(zip(manifest.classes, given, strict=True)), outputs.anomaly_score
             regions = find_regions(self.photo_map(prepared, outputs), manifest.heatmap.limit, prepared.place)
         timings = {**prepared.timings_ms, **(timings_ms or {})}
         timings["decide"] = 1e3 * (time.perf_counter() - started)
@@ -140,11 +141,11 @@ class Inspector:
             review_reasons=list(decision.review_reasons),
             rules=list(decision.rules),
             classifier=ClassifierOpinion(
-                probabilities=dict(zip(manifest.classes, probabilities, strict=True)) if valid else {},
+                probabilities=probabilities,
                 defect_probability=decision.defect_probability,
                 limit=manifest.limits.classifier,
             ),
-            anomaly=AnomalyOpinion(score=score if valid else None, limit=manifest.limits.anomaly),
+            anomaly=AnomalyOpinion(score=score, limit=manifest.limits.anomaly),
             regions=regions,
             quality=list(prepared.quality),
             part=manifest.part,
@@ -164,9 +165,11 @@ class Inspector:
             timings_ms={stage: round(ms, 3) for stage, ms in timings.items()},
         )
 
-    def _decide(self, prepared: Prepared, outputs: Outputs) -> Decision:
+    def _decide(self, prepared: Prepared, outputs: Outputs | None) -> Decision:
         if unfit := refusals(prepared.quality):
             return invalid(unfit)
+        if outputs is None:
+            return invalid(["the model was not run"])
         manifest = self.manifest
         if (
             outputs.probabilities.shape != (len(manifest.classes),)

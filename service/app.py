@@ -12,7 +12,9 @@ from fastapi import FastAPI
 
 from service.access.exposure import check_exposure
 from service.access.ring import KeyRing
+from service.archive.archive import Archive, open_archive
 from service.http.access import AccessControl
+from service.http.archive import router as archive_router
 from service.http.bundles import router as bundles_router
 from service.http.headers import SecurityHeaders
 from service.http.limits import HeadLimits
@@ -38,6 +40,7 @@ def create_app(
     *,
     registry: Registry | None = None,
     on_death: Callable[[BaseException], None] | None = None,
+    archive: Archive | None = None,
 ) -> FastAPI:
     """Make the application. Bundles load in the background once it starts, so that /healthz answers at once.
 
@@ -45,6 +48,7 @@ def create_app(
         settings: from the environment if not given.
         registry: one that is already loaded; otherwise one is made from the settings.
         on_death: called if a device worker dies; otherwise `end_process`.
+        archive: one that is already started; otherwise one is made from the settings.
 
     Raises:
         ExposureError: when others than this machine could reach it without a key.
@@ -54,6 +58,7 @@ def create_app(
     check_exposure(settings)
     keys = KeyRing(settings.keys) if settings.keys else None
     registry = registry or Registry(settings, on_death or end_process)
+    archive = archive or open_archive(settings)
     app = FastAPI(
         title="Glint",
         version=version("glint-inspection"),
@@ -65,10 +70,12 @@ def create_app(
     app.state.settings = settings
     app.state.registry = registry
     app.state.keys = keys
-    telemetry = Telemetry(settings, registry, os.environ)
+    app.state.archive = archive
+    telemetry = Telemetry(settings, registry, os.environ, archive.status if archive else None)
     app.state.telemetry = telemetry
-    app.state.inspections = InspectionService(registry, settings, observe=telemetry.inspected)
+    app.state.inspections = InspectionService(registry, settings, archive, observe=telemetry.inspected)
     app.include_router(router)
+    app.include_router(archive_router)
     app.include_router(metrics_router)
     app.include_router(bundles_router)
     install_problem_handlers(app)
@@ -88,6 +95,9 @@ def create_app(
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     settings: Settings = app.state.settings
     registry: Registry = app.state.registry
+    archive: Archive | None = app.state.archive
+    if archive is not None:
+        await asyncio.to_thread(archive.start)
     if settings.device == "cuda":
         # The service must not listen before the GPU is proved.
         await asyncio.to_thread(registry.load)
@@ -99,6 +109,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         await asyncio.to_thread(registry.close, settings.drain_seconds)
         app.state.inspections.close()
         await asyncio.to_thread(app.state.telemetry.close)
+        if archive is not None:
+            await asyncio.to_thread(archive.close)
 
 
 def end_process(error: BaseException) -> None:

@@ -1,5 +1,6 @@
-"""The commands of the service side: `glint serve`, `glint inspect`, `glint verify`, `glint keys`."""
+"""The commands of the service side: `glint serve`, `inspect`, `verify`, `keys` and `export-archive`."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -17,6 +18,9 @@ DeviceOption = Annotated[
     DeviceName,
     typer.Option(help="auto: the GPU if it really works, else the CPU. cuda: refuse to run without a GPU."),
 ]
+
+
+_TIMES = ["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%SZ"]
 
 
 @app.command()
@@ -57,6 +61,12 @@ def serve(
     drain_seconds: Annotated[
         float | None, typer.Option(help="Time to answer what was accepted after SIGTERM. [20]")
     ] = None,
+    archive: Annotated[
+        str | None, typer.Option(help="Folder that inspections are kept in; none keeps nothing. [archive]")
+    ] = None,
+    database_url: Annotated[
+        str | None, typer.Option(help="Database of the archive, if not a file in it: postgresql://...")
+    ] = None,
 ) -> None:
     """Serve verdicts over HTTP.
 
@@ -85,6 +95,8 @@ def serve(
         queue_size=queue_size,
         deadline_ms=deadline_ms,
         drain_seconds=drain_seconds,
+        archive=archive,
+        database_url=database_url,
     )
     survey_bundles(settings.bundles)  # a wrong path is better said now than by a service that is never ready
     run_server(settings)
@@ -135,3 +147,48 @@ def verify(
 
     if not verify_bundle(bundle, device, Console(highlight=False)):
         raise typer.Exit(1)
+
+
+@app.command("export-archive")
+def export_archive(
+    output: Annotated[Path, typer.Option(help="The file to write.")],
+    format: Annotated[Literal["csv", "parquet"], typer.Option(help="csv or parquet.")] = "csv",
+    archive: Annotated[str | None, typer.Option(help="Folder of the archive. [archive]")] = None,
+    database_url: Annotated[
+        str | None, typer.Option(help="Database of the archive, if not a file in it: postgresql://...")
+    ] = None,
+    since: Annotated[
+        datetime | None, typer.Option("--from", formats=_TIMES, help="Recorded at or after this time, UTC.")
+    ] = None,
+    until: Annotated[
+        datetime | None, typer.Option("--to", formats=_TIMES, help="Recorded before this time, UTC.")
+    ] = None,
+    part: Annotated[str | None, typer.Option(help="Only this part.")] = None,
+    serial: Annotated[str | None, typer.Option(help="Only this serial.")] = None,
+    camera: Annotated[str | None, typer.Option(help="Only this camera.")] = None,
+    verdict: Annotated[str | None, typer.Option(help="clean, a defect class, anomalous or invalid.")] = None,
+    needs_review: Annotated[bool | None, typer.Option(help="Only those to review, or only others.")] = None,
+) -> None:
+    """Write recorded inspections into a table, newest first, one row each.
+
+    The service may run meanwhile. The file appears under its name once it is whole.
+
+    Example: glint export-archive --format parquet --output january.parquet --from 2026-01-01 --to 2026-02-01
+    """
+    from rich.console import Console
+
+    from service.archive.command import export_file
+    from service.archive.queries import Filters
+    from service.settings import Settings
+
+    settings = Settings.of(archive=archive, database_url=database_url)
+    filters = Filters(
+        since=since.replace(tzinfo=UTC) if since else None,
+        until=until.replace(tzinfo=UTC) if until else None,
+        part=part,
+        serial=serial,
+        camera=camera,
+        verdict=verdict,
+        needs_review=needs_review,
+    )
+    export_file(settings, filters, output, format, Console(stderr=True, highlight=False))

@@ -1,18 +1,21 @@
 """The use case: the bytes of a photo in, an inspection and its overlay out. No HTTP in here."""
 
 import asyncio
+import hashlib
 import logging
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from models.answer import Inspection
 from models.decision import INVALID
 from models.overlay import OverlayFormat, encode_picture
 from models.photo import PhotoLimits
+from service.archive.archive import Archive
+from service.archive.recorder import Entry, Recorded
 from service.errors import (
     CanaryFailedError,
     DeadlineError,
@@ -44,6 +47,7 @@ class Order:
         part: which part it shows; None when only one is loaded.
         serial, camera: repeated in the answer.
         overlay: draw the heatmap overlay in this format; None draws none.
+        idempotency_key: what a repeated request is known by, within its part.
     """
 
     data: bytes
@@ -53,14 +57,21 @@ class Order:
     serial: str | None = None
     camera: str | None = None
     overlay: OverlayFormat | None = None
+    idempotency_key: str | None = None
 
 
 @dataclass(frozen=True)
 class Inspected:
-    """The inspection, whose verdict is never `invalid`, and the encoded overlay if one was asked for."""
+    """The inspection, whose verdict is never `invalid`, and the encoded overlay if one was asked for.
+
+    `repeated`: the request had been answered before, and this is what it was answered then; its overlay is of
+    the format of that time, and missing if none was kept.
+    """
 
     inspection: Inspection
     overlay: bytes | None
+    overlay_format: OverlayFormat | None = None
+    repeated: bool = False
 
 
 class InspectionService:
@@ -70,11 +81,13 @@ class InspectionService:
         self,
         registry: Registry,
         settings: Settings,
+        archive: Archive | None = None,
         *,
         observe: Callable[[Inspection], None] | None = None,
     ) -> None:
-        """`observe` is told of every inspection that has a verdict, on the event loop, before its answer."""
+        """`observe` is told, on the event loop, of every new inspection with a verdict before its answer."""
         self._registry = registry
+        self._archive = archive
         self._observe = observe
         self._capacity = settings.queue_size
         self._limits = PhotoLimits(max_bytes=settings.max_bytes, max_pixels=settings.max_pixels)
@@ -102,10 +115,13 @@ class InspectionService:
         Raises:
             PhotoError: when the photo cannot be inspected.
             QualityGateError: when the photo is outside the part's quality gate.
-            ServiceError: when it was not inspected; `UntrustworthyError` when the verdict is `invalid`.
+            ServiceError: when it was not inspected; `UntrustworthyError` when the verdict is `invalid`;
+                `ArchiveUnavailableError` when it could not be recorded.
         """
         started = time.monotonic()
         part = self._registry.part(order.part)
+        if self._archive is not None:
+            self._archive.check()
         try:
             async with asyncio.timeout(order.deadline - started):
                 return await self._inspect(order, part, started)
@@ -113,24 +129,31 @@ class InspectionService:
             raise DeadlineError from None
 
     async def _inspect(self, order: Order, part: LoadedPart, started: float) -> Inspected:
+        if earlier := await self._find_earlier(order, part):
+            return earlier
         prepared, waited = await self._in_pool(order, part.inspector.prepare, order.data, self._limits)
         if not all(reading.ok for reading in prepared.quality):
-            raise QualityGateError(prepared.quality)
+            await self._refuse(order, part, prepared)
         ran = await asyncio.wrap_future(part.batcher.submit(part.inspector, prepared.tensor, order.deadline))
-        (inspection, overlay), waited_again = await self._in_pool(
-            order, _conclude, order, part, prepared, ran
+        (inspection, overlay, form), waited_again = await self._in_pool(
+            order, _conclude, order, part, prepared, ran, self._archive
         )
-        if inspection.verdict == INVALID:
-            raise UntrustworthyError(inspection.review_reasons)
         if part.canary.failure:
             # It failed while this photo was inspected, perhaps by the same fault.
             raise CanaryFailedError(inspection.part, part.canary.failure)
-        timings = dict(inspection.timings_ms)
-        timings["queue"] = round(ran.queue_ms + waited + waited_again, 3)
+        timings = {**inspection.timings_ms, "queue": round(ran.queue_ms + waited + waited_again, 3)}
         timings["total"] = round(1e3 * (time.monotonic() - started), 3)
-        inspected = Inspected(inspection.model_copy(update={"timings_ms": timings}), overlay)
-        self._tell(inspected.inspection)
-        return inspected
+        inspection = inspection.model_copy(update={"timings_ms": timings})
+        recorded = await self._record(order, Recorded(inspection, overlay, form, repeated=False))
+        _check_verdict(recorded.inspection)
+        if recorded.repeated:
+            return _answer(order, recorded)
+        if self._archive is not None:
+            now = round(1e3 * (time.monotonic() - started), 3)
+            timings |= {"archive": round(now - timings["total"], 3), "total": now}
+            recorded = replace(recorded, inspection=inspection.model_copy(update={"timings_ms": timings}))
+        self._tell(recorded.inspection)
+        return _answer(order, recorded)
 
     def _tell(self, inspection: Inspection) -> None:
         try:
@@ -139,6 +162,39 @@ class InspectionService:
         except Exception:
             # The verdict stands, whether or not it could be counted.
             log.exception("The inspection %s could not be observed.", inspection.id)
+
+    async def _find_earlier(self, order: Order, part: LoadedPart) -> Inspected | None:
+        """What the same request was answered before, if it was."""
+        if self._archive is None:
+            return None
+        sha256 = hashlib.sha256(order.data).hexdigest()
+        key = self._archive.request_key(order.idempotency_key, order.serial, sha256)
+        if key is None:
+            return None
+        found = await asyncio.wrap_future(
+            self._archive.submit_search(part.inspector.manifest.part, key, sha256)
+        )
+        if found is None:
+            return None
+        _check_verdict(found.inspection)
+        return _answer(order, found)
+
+    async def _refuse(self, order: Order, part: LoadedPart, prepared: "Prepared") -> None:
+        """Record a photo that the quality gate keeps from the model, and refuse it."""
+        inspection = part.inspector.answer(
+            prepared, None, serial=order.serial, camera=order.camera, inspection_id=order.inspection_id
+        )
+        recorded = await self._record(order, Recorded(inspection, None, None, repeated=False))
+        _check_verdict(recorded.inspection)
+
+    async def _record(self, order: Order, done: Recorded) -> Recorded:
+        """Record an inspection, whatever its verdict; nothing is answered that is not recorded."""
+        if self._archive is None:
+            return done
+        sha256 = done.inspection.image.sha256
+        key = self._archive.request_key(order.idempotency_key, order.serial, sha256)
+        entry = Entry(done.inspection, order.data, done.overlay, done.overlay_format, key)
+        return await asyncio.wrap_future(self._archive.submit(entry, order.deadline))
 
     async def _in_pool(self, order: Order, function: Callable[..., T], *args: Any) -> tuple[T, float]:
         """Run in the pool unless the deadline passes first; return the milliseconds waited as well."""
@@ -157,10 +213,25 @@ class InspectionService:
         self._pool.shutdown(wait=True, cancel_futures=True)
 
 
+def _answer(order: Order, recorded: Recorded) -> Inspected:
+    """The answer to an order: an overlay that only the archive wanted is left out."""
+    overlay = recorded.overlay if order.overlay is not None else None
+    return Inspected(recorded.inspection, overlay, recorded.overlay_format, recorded.repeated)
+
+
+def _check_verdict(inspection: Inspection) -> None:
+    """Raise what keeps an `invalid` inspection from being answered as if it had a verdict."""
+    if inspection.verdict != INVALID:
+        return
+    if all(reading.ok for reading in inspection.quality):
+        raise UntrustworthyError(inspection.review_reasons)
+    raise QualityGateError(inspection.quality)
+
+
 def _conclude(
-    order: Order, part: LoadedPart, prepared: "Prepared", ran: "Ran"
-) -> tuple[Inspection, bytes | None]:
-    """Decide over a photo that ran, and draw its overlay."""
+    order: Order, part: LoadedPart, prepared: "Prepared", ran: "Ran", archive: Archive | None
+) -> tuple[Inspection, bytes | None, OverlayFormat | None]:
+    """Decide over a photo that ran, and draw its overlay for the caller or the archive."""
     inspection = part.inspector.answer(
         prepared,
         ran.outputs,
@@ -169,10 +240,13 @@ def _conclude(
         inspection_id=order.inspection_id,
         timings_ms={"queue": ran.queue_ms, "inference": ran.inference_ms},
     )
-    if order.overlay is None or inspection.verdict == INVALID:
-        return inspection, None
+    form = order.overlay
+    if form is None and archive is not None and archive.wants_overlay(inspection):
+        form = "jpeg"
+    if form is None or inspection.verdict == INVALID:
+        return inspection, None, None
     started = time.monotonic()
-    overlay = encode_picture(part.inspector.overlay(prepared, ran.outputs), order.overlay)
+    overlay = encode_picture(part.inspector.overlay(prepared, ran.outputs), form)
     drawn = round(1e3 * (time.monotonic() - started), 3)
     timings = {**inspection.timings_ms, "overlay": drawn}
-    return inspection.model_copy(update={"timings_ms": timings}), overlay
+    return inspection.model_copy(update={"timings_ms": timings}), overlay, form

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import uvicorn
 
 from service.app import create_app, end_process
+from service.archive.archive import open_archive
 from service.errors import SettingsError
 from service.http.limits import MAX_HEADER_BYTES
 from service.http.protocol import GuardedProtocol
@@ -26,13 +27,17 @@ def serve(settings: Settings) -> None:
     Raises:
         DeviceError: before listening, when the device is `cuda` and a session does not run there.
         ExposureError, KeysError: when it would let anybody in, or the keys cannot be read.
+        ArchiveSchemaError: before listening, when a newer Glint has made the archive's database.
         SettingsError: when the address cannot be listened on.
     """
     configure_logging(settings.log_format)
     registry = Registry(settings, end_process)
+    archive = open_archive(settings)
     if settings.device == "cuda":
         registry.load()
-    app = create_app(settings, registry=registry)
+    app = create_app(settings, registry=registry, archive=archive)
+    if archive is not None:
+        archive.start()
     listeners = [_listen(settings.host, settings.port, "--host", "--port")]
     if settings.management_port is not None:
         host, port = settings.management_host, settings.management_port

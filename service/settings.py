@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, ValidationError, ValidationInfo, field_validator
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from models.cores import usable_cores
@@ -67,6 +67,37 @@ class Settings(BaseSettings):
     )
     usual_reject_rate: float = Field(
         default=0.05, ge=0, lt=1, description="Share of rejects that is usual on this line, for drift."
+    )
+    archive: str = Field(
+        default="archive", min_length=1, description="Folder of the archive; `none` keeps nothing."
+    )
+    database_url: SecretStr | None = Field(
+        default=None, description="PostgreSQL or another SQLite file; unset: a file in the archive's folder."
+    )
+    photo_store: str | None = Field(
+        default=None,
+        min_length=1,
+        description="Folder or s3:// URL; unset: `photos` in the archive's folder.",
+    )
+    archive_photos: str = Field(
+        default="all", description="Photos to keep: `all`, `none`, `defects:0.05`, `defects,bracket=all`."
+    )
+    archive_free_bytes: int = Field(
+        default=2 * 1024**3, ge=0, description="Free space below which photos are removed, clean ones first."
+    )
+    archive_orphan_seconds: float = Field(
+        default=120.0,
+        gt=0,
+        description="Age at which a photo without a record is removed; longer than any deadline.",
+    )
+    retention_days: float | None = Field(
+        default=None, gt=0, description="Age at which photos are removed; unset: only for want of space."
+    )
+    retention_rows: Literal["keep", "remove"] = Field(
+        default="keep", description="Whether records outlive retention_days without their photos."
+    )
+    idempotent_photos: bool = Field(
+        default=False, description="Whether the same photo of a part and serial counts as the same request."
     )
 
     @field_validator("management_port")

@@ -39,7 +39,7 @@ def main() -> int:
     console.rule("3. Serve")
     port = free_port()
     address = f"http://127.0.0.1:{port}"
-    command = [GLINT, "serve", "--bundles", BUNDLES, "--port", str(port)]
+    command = [GLINT, "serve", "--bundles", BUNDLES, "--archive", HOME / "archive", "--port", str(port)]
     server = subprocess.Popen([str(word) for word in command])
     try:
         wait_until_ready(address, server)

@@ -10,6 +10,8 @@ from models.answer import Inspection
 from models.overlay import MEDIA_TYPE, OverlayFormat
 from service.inspection import Inspected
 
+REPLAY_HEADER = "Idempotent-Replay"
+
 PICTURE_HEADERS = {
     "X-Glint-Id": "The inspection's id.",
     "X-Glint-Verdict": "`clean`, a defect class, or `anomalous`.",
@@ -20,6 +22,7 @@ PICTURE_HEADERS = {
     "X-Glint-Provider": "The execution provider that really ran.",
     "X-Glint-Serial": "The serial that was sent; left out without one.",
     "X-Glint-Camera": "The camera that was sent; left out without one.",
+    REPLAY_HEADER: "`true` if the request had been answered before; with JSON too.",
 }
 
 
@@ -38,14 +41,15 @@ class InspectionAnswer(Inspection):
     heatmap: Heatmap | None = None
 
 
-def json_answer(inspected: Inspected, form: OverlayFormat | None) -> Response:
+def json_answer(inspected: Inspected) -> Response:
     """The inspection as JSON, with the overlay in it if there is one."""
-    inspection = inspected.inspection
+    inspection, form = inspected.inspection, inspected.overlay_format
+    headers = {REPLAY_HEADER: "true"} if inspected.repeated else None
     if inspected.overlay is None or form is None:
-        return Response(inspection.model_dump_json(), media_type="application/json")
+        return Response(inspection.model_dump_json(), headers=headers, media_type="application/json")
     heatmap = Heatmap(media_type=MEDIA_TYPE[form], data=base64.b64encode(inspected.overlay).decode("ascii"))
     answer = InspectionAnswer.model_construct(**dict(inspection), heatmap=heatmap)
-    return Response(answer.model_dump_json(), media_type="application/json")
+    return Response(answer.model_dump_json(), headers=headers, media_type="application/json")
 
 
 def picture_answer(inspected: Inspected, form: OverlayFormat) -> Response:
@@ -60,6 +64,7 @@ def picture_answer(inspected: Inspected, form: OverlayFormat) -> Response:
         "X-Glint-Provider": inspection.provider,
         "X-Glint-Serial": inspection.serial,
         "X-Glint-Camera": inspection.camera,
+        REPLAY_HEADER: "true" if inspected.repeated else None,
     }
     headers = {name: in_header(value) for name, value in said.items() if value is not None}
     return Response(inspected.overlay or b"", media_type=MEDIA_TYPE[form], headers=headers)

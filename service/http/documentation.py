@@ -3,7 +3,15 @@
 from typing import Any
 
 from service.http.answers import PICTURE_HEADERS, InspectionAnswer
-from service.http.fields import DEADLINE_HEADER, DEFAULT_OVERLAY, MAX_LENGTH, OVERLAYS, TEXT_PATTERN
+from service.http.fields import (
+    DEADLINE_HEADER,
+    DEFAULT_OVERLAY,
+    IDEMPOTENCY_HEADER,
+    LONGEST_KEY,
+    MAX_LENGTH,
+    OVERLAYS,
+    TEXT_PATTERN,
+)
 from service.http.problems import MEDIA_TYPE, Problem
 from service.http.uploads import IMAGE_FIELD, MULTIPART, RAW_TYPES
 
@@ -61,7 +69,8 @@ EXAMPLE_ANSWER: dict[str, Any] = {
         "inference": 46.0,
         "decide": 0.6,
         "overlay": 7.9,
-        "total": 58.9,
+        "archive": 6.2,
+        "total": 65.1,
     },
     "heatmap": {"media_type": "image/jpeg", "data": "/9j/4AAQSkZJRg=="},
 }
@@ -86,7 +95,7 @@ _PROBLEMS = {
     415: "The content type is not taken, or the bytes are not a photo of a format that is.",
     422: "A field cannot be used, or the photo cannot be inspected (`code` says why).",
     500: "The model failed on this photo, or gave what cannot be trusted.",
-    503: "Too many photos at a time, or not ready; see Retry-After.",
+    503: "Too many photos at a time, not ready, or it cannot be recorded; see Retry-After.",
     504: "The deadline was missed.",
 }
 
@@ -145,8 +154,18 @@ def inspect_request() -> dict[str, Any]:
         "description": "Milliseconds until the answer is of no use; 504 after that.",
         "schema": {"type": "integer", "minimum": 1},
     }
+    key = {
+        "name": IDEMPOTENCY_HEADER,
+        "in": "header",
+        "required": False,
+        "description": (
+            "A name for this request, unique within the part. When it is repeated with the same photo, the "
+            "recorded answer comes again, with the header Idempotent-Replay, and nothing is recorded twice."
+        ),
+        "schema": {"type": "string", "minLength": 1, "maxLength": LONGEST_KEY, "pattern": "^[!-~]+$"},
+    }
     return {
-        "parameters": [*query, deadline],
+        "parameters": [*query, deadline, key],
         "requestBody": {
             "required": True,
             "content": {**dict.fromkeys(RAW_TYPES, photo), MULTIPART: {"schema": form}},

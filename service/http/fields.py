@@ -19,6 +19,8 @@ NAMES = ("part", "serial", "camera", "overlay")
 OVERLAYS: Mapping[str, OverlayFormat | None] = {"none": None, "jpeg": "jpeg", "png": "png"}
 DEFAULT_OVERLAY = "jpeg"
 DEADLINE_HEADER = "X-Deadline-Ms"
+IDEMPOTENCY_HEADER = "Idempotency-Key"
+LONGEST_KEY = 200
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,7 @@ def read_fields(items: Iterable[tuple[str, str]]) -> Fields:
             raise _bad(
                 f"The field {name} is given twice.", "Give it once, in the query or in the form, not in both."
             )
-        values[name] = _check(name, value)
+        values[name] = check_text(name, value)
     overlay = values.get("overlay") or DEFAULT_OVERLAY
     if overlay not in OVERLAYS:
         raise _bad(f"The field overlay is {overlay!r}.", f"Use one of {', '.join(OVERLAYS)}.")
@@ -72,6 +74,22 @@ def read_deadline_ms(header: str | None, default: int, largest: int) -> int:
             f"Use a whole number of milliseconds from 1 to {largest}.",
         )
     return value
+
+
+def read_idempotency_key(header: str | None) -> str | None:
+    """Read the Idempotency-Key header.
+
+    Raises:
+        RequestError: `bad_field` unless it has 1 to `LONGEST_KEY` visible ASCII characters.
+    """
+    if header is None:
+        return None
+    if not re.fullmatch(rf"[\x21-\x7e]{{1,{LONGEST_KEY}}}", header):
+        raise _bad(
+            f"The header {IDEMPOTENCY_HEADER} is {header[:64]!r}.",
+            f"Use 1 to {LONGEST_KEY} visible ASCII characters, for example a UUID.",
+        )
+    return header
 
 
 def wanted_picture(accept: str | None) -> Literal["jpeg", "png"] | None:
@@ -104,7 +122,12 @@ def _weight(parameters: str) -> float:
     return 1.0
 
 
-def _check(name: str, value: str) -> str:
+def check_text(name: str, value: str) -> str:
+    """Refuse text that is too long or not printable.
+
+    Raises:
+        RequestError: `bad_field`.
+    """
     if len(value) > MAX_LENGTH or not re.fullmatch(TEXT_PATTERN, value):
         raise _bad(
             f"The field {name} is {value[:32]!r}.",

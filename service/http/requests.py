@@ -32,7 +32,7 @@ class RequestIds:
 
         async def send_with_id(message: Message) -> None:
             if message["type"] == "http.response.start":
-                header = (ID_HEADER.encode(), inspection_id.encode())
+                header = (ID_HEADER.encode(), _id_of(scope).encode())
                 message = {**message, "headers": [*message.get("headers", []), header]}
             await send(message)
 

@@ -13,6 +13,7 @@ from starlette.responses import Response
 from models.decision import Limits
 from models.manifest import LimitOrigins, TrunkProvenance
 from service.access.ring import KeyRing
+from service.archive.archive import Archive
 from service.errors import RequestError, WorkerDiedError
 from service.http.answers import json_answer, picture_answer
 from service.http.documentation import (
@@ -21,7 +22,14 @@ from service.http.documentation import (
     inspect_request,
     inspect_responses,
 )
-from service.http.fields import DEADLINE_HEADER, read_deadline_ms, read_fields, wanted_picture
+from service.http.fields import (
+    DEADLINE_HEADER,
+    IDEMPOTENCY_HEADER,
+    read_deadline_ms,
+    read_fields,
+    read_idempotency_key,
+    wanted_picture,
+)
 from service.http.problems import Problem, inspection_id_of
 from service.http.uploads import Upload, read_upload
 from service.inspection import InspectionService, Order
@@ -87,7 +95,6 @@ async def inspect(request: Request) -> Response:
         upload = await _receive(request, settings.max_bytes, deadline)
         fields = read_fields([*request.query_params.multi_items(), *upload.form])
         request.state.fields = fields
-        overlay = picture or fields.overlay
         inspected = await service.inspect(
             Order(
                 data=upload.data,
@@ -96,11 +103,18 @@ async def inspect(request: Request) -> Response:
                 part=fields.part,
                 serial=fields.serial,
                 camera=fields.camera,
-                overlay=overlay,
+                overlay=picture or fields.overlay,
+                idempotency_key=read_idempotency_key(request.headers.get(IDEMPOTENCY_HEADER)),
             )
         )
     request.state.inspection = inspected.inspection
-    return picture_answer(inspected, picture) if picture else json_answer(inspected, overlay)
+    if inspected.repeated:
+        # The answer's id is that of the inspection it tells of.
+        request.state.inspection_id = inspected.inspection.id
+    # An earlier answer may be without a picture, or with one of another format: then its JSON is sent.
+    if picture and inspected.overlay is not None and inspected.overlay_format == picture:
+        return picture_answer(inspected, picture)
+    return json_answer(inspected)
 
 
 async def _receive(request: Request, max_bytes: int, deadline: float) -> Upload:
@@ -163,8 +177,11 @@ async def readyz(request: Request) -> Response:
     registry: Registry = request.app.state.registry
     keys: KeyRing | None = request.app.state.keys
     readiness = registry.readiness()
+    archive: Archive | None = request.app.state.archive
     if keys is not None and keys.problem:
         readiness = readiness.but(keys.problem)
+    if archive is not None and archive.failure:
+        readiness = readiness.but(f"The archive cannot be used: {archive.failure}.")
     return Response(
         readiness.model_dump_json(), 200 if readiness.ready else 503, media_type="application/json"
     )
@@ -177,6 +194,7 @@ async def index() -> dict[str, Any]:
         "version": version("glint-inspection"),
         "inspect": "POST /inspect",
         "parts": "/parts",
+        "inspections": "/inspections",
         "health": "/healthz",
         "readiness": "/readyz",
         "metrics": "/metrics",

@@ -169,6 +169,7 @@ class Box:
             "GLINT_MANAGEMENT_HOST": "127.0.0.1",
             "GLINT_MANAGEMENT_PORT": str(free_port()),
             "GLINT_THREADS": "1",
+            "GLINT_ARCHIVE_FREE_BYTES": "0",  # the machine of the test may have little space
         }
         with (
             tempfile.NamedTemporaryFile(prefix="glint-", suffix=".log") as log,

@@ -14,12 +14,19 @@ StartClient = Callable[..., TestClient]
 
 
 @pytest.fixture
-def start(tiny_bundles: Path) -> Iterator[StartClient]:
+def start(tiny_bundles: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartClient]:
     """Start an application with the given settings and wait until nothing is loading any more."""
     running: list[TestClient] = []
 
     def start_one(**settings: object) -> TestClient:
-        given = {"bundles": tiny_bundles, "device": "cpu", "threads": 1, "decode_threads": 2, **settings}
+        given = {
+            "bundles": tiny_bundles,
+            "device": "cpu",
+            "threads": 1,
+            "decode_threads": 2,
+            "archive": str(tmp_path_factory.mktemp("archive")),
+            **settings,
+        }
         client = TestClient(create_app(Settings.of(**given)))
         client.__enter__()
         running.append(client)

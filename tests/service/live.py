@@ -62,6 +62,7 @@ def serving(
     bundles: Path,
     *options: str,
     script: str | None = None,
+    archive: Path | None = None,
     environment: Mapping[str, str] | None = None,
     ready: bool = True,
 ) -> Iterator[Live]:
@@ -70,6 +71,7 @@ def serving(
     Args:
         bundles, options: of `glint serve`.
         script: Python to run instead; its port and the bundles folder are in `sys.argv`.
+        archive: the archive's folder; without one, inspections are not kept.
         environment: variables on top of the test's own.
         ready: wait until /readyz answers 200.
     """
@@ -81,7 +83,12 @@ def serving(
     with tempfile.NamedTemporaryFile(prefix="glint-", suffix=".log") as log:
         process = subprocess.Popen(
             arguments,
-            env={**os.environ, "OMP_NUM_THREADS": "1", **(environment or {})},
+            env={
+                **os.environ,
+                "OMP_NUM_THREADS": "1",
+                "GLINT_ARCHIVE": str(archive or "none"),
+                **(environment or {}),
+            },
             stdout=log,
             stderr=subprocess.STDOUT,
         )
@@ -95,14 +102,14 @@ def serving(
             process.wait()
 
 
-def wait_until_ready(live: Live) -> None:
-    """Wait until /readyz answers 200."""
+def wait_until_ready(live: Live, *also: int) -> None:
+    """Wait until /readyz answers 200, or one of `also`."""
     last = time.monotonic() + SECONDS
     while time.monotonic() < last:
         if live.process.poll() is not None:
             raise AssertionError(f"the service ended: {live.log.read_text()}")
         try:
-            if live.get("/readyz")[0] == 200:
+            if live.get("/readyz")[0] in (200, *also):
                 return
         except OSError:
             pass

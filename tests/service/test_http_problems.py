@@ -243,7 +243,7 @@ def test_when_all_places_are_taken_the_next_is_told_when_to_come_back(start: Sta
 
 
 def test_a_path_that_does_not_exist_and_a_method_that_is_not_taken(client: TestClient) -> None:
-    problem_of(client.get("/inspections/1"), 404, "not_found")
+    problem_of(client.get("/inspected/1"), 404, "not_found")
     response = client.get("/inspect")
     problem_of(response, 405, "method_not_allowed")
     assert response.headers["allow"] == "POST"

@@ -36,7 +36,14 @@ def start(tiny_bundles: Path) -> Iterator[Start]:
     with ExitStack() as running:
 
         def start_one(**settings: object) -> InspectionService:
-            given = {"bundles": tiny_bundles, "device": "cpu", "threads": 1, "decode_threads": 2, **settings}
+            given = {
+                "bundles": tiny_bundles,
+                "device": "cpu",
+                "threads": 1,
+                "decode_threads": 2,
+                "archive": "none",
+                **settings,
+            }
             registry = Registry(Settings.of(**given), on_death=lambda error: None)
             registry.load()
             service = InspectionService(registry, Settings.of(**given))

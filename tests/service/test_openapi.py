@@ -42,7 +42,7 @@ def test_the_documentation_covers_every_body_and_every_field(client: TestClient)
     inspect = documented["paths"]["/inspect"]["post"]
     assert set(inspect["requestBody"]["content"]) == {*RAW_TYPES, "multipart/form-data"}
     names = {parameter["name"] for parameter in inspect["parameters"]}
-    assert names == {"part", "serial", "camera", "overlay", "X-Deadline-Ms"}
+    assert names == {"part", "serial", "camera", "overlay", "X-Deadline-Ms", "Idempotency-Key"}
     assert {"400", "404", "408", "413", "415", "422", "500", "503", "504"} < set(inspect["responses"])
     for status, response in inspect["responses"].items():
         wanted = "application/json" if status == "200" else "application/problem+json"

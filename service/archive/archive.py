@@ -1,0 +1,205 @@
+"""The archive: inspections are recorded before they are answered, and found again."""
+
+import logging
+import uuid
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+
+from models.answer import Inspection
+from service.archive.database import Database
+from service.archive.errors import (
+    ArchiveUnavailableError,
+    PictureError,
+    UnknownInspectionError,
+)
+from service.archive.keeper import Keeper
+from service.archive.orphans import Orphans
+from service.archive.policy import is_clean, read_policy
+from service.archive.presence import Presence
+from service.archive.queries import Cursor, Filters, find, page
+from service.archive.recorder import Entry, Recorded, Recorder
+from service.archive.records import Record
+from service.archive.retention import Retention
+from service.archive.status import ArchiveStatus
+from service.archive.store import open_store
+from service.settings import Settings
+
+OFF = "none"
+# The caller must hear of a failure before it stops listening.
+_SECONDS_TO_ANSWER = 0.05
+
+log = logging.getLogger(__name__)
+
+
+def open_archive(settings: Settings) -> "Archive | None":
+    """The archive that the settings describe, not yet started; None if they want none."""
+    if settings.archive == OFF:
+        log.warning("There is no archive (GLINT_ARCHIVE=none): inspections are gone once they are answered.")
+        return None
+    return Archive(settings)
+
+
+class Archive:
+    """Records and finds inspections. Safe to call from several threads."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Reads the settings and touches nothing yet.
+
+        Raises:
+            SettingsError: when one cannot be used.
+        """
+        self._policy = read_policy(settings.archive_photos)
+        self._by_photo = settings.idempotent_photos
+        self._database = Database(database_url(settings))
+        self._store = open_store(settings.photo_store or str(Path(settings.archive) / "photos"))
+        self._orphans = Orphans(self._database, self._store, settings.archive_orphan_seconds)
+        self._retention = Retention(
+            self._database,
+            self._store,
+            days=settings.retention_days,
+            remove_rows=settings.retention_rows == "remove",
+            free_bytes=settings.archive_free_bytes,
+        )
+        presence = Presence(self._database, uuid.uuid4().hex)
+        self._keeper = Keeper(self._database, self._store, presence, self._orphans, self._retention)
+        self._recorder = Recorder(
+            self._database,
+            self._store,
+            self._policy,
+            self._orphans,
+            self._keeper,
+            capacity=settings.queue_size,
+        )
+        self._pool = ThreadPoolExecutor(settings.queue_size, thread_name_prefix="glint-archive")
+        self._started = False
+
+    def start(self) -> None:
+        """Open the archive, or go on trying to in the background. Does nothing the second time.
+
+        Raises:
+            ArchiveSchemaError: when a newer Glint has made the database.
+        """
+        if not self._started:
+            self._keeper.start()
+            self._started = True
+            log.info("Inspections are recorded in %s", self._database.describe())
+
+    def close(self, timeout: float = 5.0) -> None:
+        """Finish what is being recorded, for about `timeout` s, and let go of everything."""
+        self._pool.shutdown(wait=True, cancel_futures=True)
+        self._recorder.writer.close(timeout)
+        if self._started:
+            self._keeper.close(timeout)
+        self._database.close()
+
+    @property
+    def failure(self) -> str:
+        """Why nothing can be recorded now; empty when all is well."""
+        return self._keeper.failure
+
+    def check(self) -> None:
+        """Refuse early what could not be recorded.
+
+        Raises:
+            ArchiveUnavailableError: while nothing can be recorded.
+        """
+        if self.failure:
+            raise ArchiveUnavailableError(self.failure)
+
+    def status(self) -> ArchiveStatus:
+        """How the archive is. Asks the disk for its free space and nothing else."""
+        return ArchiveStatus(
+            failure=self.failure,
+            waiting=self._recorder.writer.waiting,
+            oldest_seconds=self._recorder.writer.oldest_seconds(),
+            written=self._recorder.writer.written,
+            free_bytes=self._retention.free_bytes(),
+            low_water=self._retention.is_low(),
+            removed=self._retention.removed,
+        )
+
+    def wants_overlay(self, inspection: Inspection) -> bool:
+        """Whether an overlay is kept even if the camera did not ask for one."""
+        return not is_clean(inspection) and self._policy.keeps(inspection)
+
+    def request_key(self, given: str | None, serial: str | None, sha256: str) -> str | None:
+        """What makes a repeated request known: the key that came with it, or, if so set, its photo."""
+        if given is not None:
+            return f"key:{given}"
+        return f"photo:{sha256}:{serial or ''}" if self._by_photo else None
+
+    def submit(self, entry: Entry, deadline: float) -> "Future[Recorded]":
+        """Record an inspection; `deadline` is a time of `time.monotonic`.
+
+        The future completes once the photo and then the row are durable. A request that was recorded before
+        gives what it was answered then. The future raises `ArchiveUnavailableError`, `NotRecordedError` and
+        `IdempotencyConflictError`.
+        """
+        return self._pool.submit(self._recorder.record, entry, deadline)
+
+    def submit_search(self, part: str, request_key: str, sha256: str) -> "Future[Recorded | None]":
+        """Look for an earlier request; the future raises as that of `submit` does."""
+        return self._pool.submit(self._recorder.find_repeated, part, request_key, sha256)
+
+    def page(
+        self, filters: Filters, limit: int, after: Cursor | None = None
+    ) -> tuple[list[Record], Cursor | None]:
+        """See `queries.page`.
+
+        Raises:
+            ArchiveUnavailableError: when the database does not answer.
+        """
+        with self._database.reading() as connection:
+            return page(connection, filters, limit, after)
+
+    def find(self, inspection_id: str) -> Record:
+        """The inspection with this id.
+
+        Raises:
+            UnknownInspectionError: when there is none.
+            ArchiveUnavailableError: when the database does not answer.
+        """
+        with self._database.reading() as connection:
+            record = find(connection, inspection_id)
+        if record is None:
+            raise UnknownInspectionError(inspection_id)
+        return record
+
+    def picture(self, record: Record, path: str | None) -> bytes:
+        """A photo or overlay of a record: `path` is its field `photo` or `overlay`.
+
+        Raises:
+            PictureError: saying why there is none.
+            ArchiveUnavailableError: when the store does not answer.
+        """
+        if record.photo_state == "not_kept":
+            raise PictureError(
+                "photo_not_kept", "The policy kept no photo of this inspection.", "See GLINT_ARCHIVE_PHOTOS."
+            )
+        if record.photo_state in ("removing", "removed"):
+            raise PictureError(
+                "photo_removed",
+                "Retention has removed the photo.",
+                "See GLINT_RETENTION_DAYS and the free space.",
+            )
+        if path is None:
+            raise PictureError(
+                "no_overlay", "No overlay was drawn of this inspection.", "Ask for its image instead."
+            )
+        try:
+            return self._store.read(path)
+        except FileNotFoundError:
+            raise PictureError(
+                "photo_missing",
+                f"The store has no {path}, although nothing removed it.",
+                "Somebody else removed it, or GLINT_PHOTO_STORE names another store than at the time.",
+            ) from None
+        except Exception as error:  # each kind of store fails with errors of its own
+            raise ArchiveUnavailableError(str(error) or type(error).__name__) from error
+
+
+def database_url(settings: Settings) -> str:
+    """The database's URL: as set, or a file in the archive's folder."""
+    if settings.database_url is not None:
+        return settings.database_url.get_secret_value()
+    return f"sqlite:///{Path(settings.archive) / 'inspections.sqlite'}"

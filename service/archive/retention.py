@@ -1,0 +1,128 @@
+"""Removes photos by age and for space, clean ones first; their rows stay, or go later, as set."""
+
+import logging
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import ColumnElement, and_, delete, not_, or_, select, update
+
+from models.decision import CLEAN
+from service.archive.database import Database
+from service.archive.store import PhotoStore, free_bytes_at
+from service.archive.tables import inspections
+
+BATCH = 200
+# The alarm is raised while there is still this many times the space at which photos are removed.
+ALARM_FACTOR = 2
+_LARGEST_DRIFT_SECONDS = 3600.0
+
+log = logging.getLogger(__name__)
+_COLUMN = inspections.c
+_CLEAN: ColumnElement[bool] = and_(_COLUMN.verdict == CLEAN, not_(_COLUMN.needs_review))
+
+
+class Retention:
+    """Keeps the archive within its age and its space, a few photos a step.
+
+    A photo goes in three steps, so that no row ever names one that is not there: its row says that it is
+    being removed, the files go, the row says that it is gone. A step that was cut short is taken up again.
+    """
+
+    def __init__(
+        self, database: Database, store: PhotoStore, *, days: float | None, remove_rows: bool, free_bytes: int
+    ) -> None:
+        """
+        Args:
+            days: age at which photos go; None keeps them while there is space.
+            remove_rows: whether the rows go with them.
+            free_bytes: space that is kept free.
+        """
+        self._database = database
+        self._store = store
+        self._days = days
+        self._remove_rows = remove_rows
+        self._free_bytes = free_bytes
+        self._offset = time.time() - time.monotonic()
+        self._low = False
+        self.removed = 0
+
+    def free_bytes(self) -> int | None:
+        """The smaller of the free spaces of photos and database; None if neither can be told."""
+        folder = self._database.folder
+        both = [self._store.free_bytes(), free_bytes_at(folder) if folder else None]
+        return min((space for space in both if space is not None), default=None)
+
+    def is_low(self) -> bool:
+        """Whether space is running out; says so in the log once."""
+        free = self.free_bytes()
+        low = free is not None and free < ALARM_FACTOR * self._free_bytes
+        if low and not self._low:
+            log.warning("The archive runs out of space: %s bytes are free.", f"{free:,}")
+        self._low = low
+        return low
+
+    def step(self) -> bool:
+        """Remove a few photos if any must go; whether there may be more to do."""
+        if self._finish():
+            return True
+        if self._days is not None and self._clock_holds():
+            oldest = datetime.now(UTC) - timedelta(days=self._days)
+            if self._mark(_COLUMN.time < oldest):
+                return self._finish()
+            if self._remove_rows and self._delete_rows(oldest):
+                return True
+        free = self.free_bytes()
+        if free is not None and free < self._free_bytes and (self._mark(_CLEAN) or self._mark(not_(_CLEAN))):
+            return self._finish()
+        return False
+
+    def _clock_holds(self) -> bool:
+        """False once the clock was set: by a wrong clock every photo would be old."""
+        drift = abs(time.time() - time.monotonic() - self._offset)
+        if drift > _LARGEST_DRIFT_SECONDS:
+            log.warning("The clock was set by %.0f s: nothing is removed by age until a restart.", drift)
+        return drift <= _LARGEST_DRIFT_SECONDS
+
+    def _mark(self, which: ColumnElement[bool]) -> bool:
+        """Mark the oldest photos of these; whether there were any."""
+        oldest = (
+            select(_COLUMN.id).where(_COLUMN.photo_state == "kept", which).order_by(_COLUMN.time).limit(BATCH)
+        )
+        with self._database.reading() as connection:
+            ids = connection.scalars(oldest).all()
+        if ids:
+            with self._database.writing() as connection:
+                connection.execute(
+                    update(inspections).where(_COLUMN.id.in_(ids)).values(photo_state="removing")
+                )
+        return bool(ids)
+
+    def _finish(self) -> bool:
+        """Remove the files of what is marked; whether anything was."""
+        marked = select(_COLUMN.id, _COLUMN.photo, _COLUMN.overlay).where(_COLUMN.photo_state == "removing")
+        with self._database.reading() as connection:
+            rows = connection.execute(marked.limit(BATCH)).all()
+        for row in rows:
+            for path in (row.photo, row.overlay):
+                if path is not None:
+                    self._store.delete(path)
+        if rows:
+            self._forget([row.id for row in rows])
+            self.removed += len(rows)
+            log.info("Retention removed %d photos.", len(rows))
+        return bool(rows)
+
+    def _forget(self, ids: Sequence[str]) -> None:
+        gone = {"photo_state": "removed", "photo": None, "overlay": None}
+        with self._database.writing() as connection:
+            connection.execute(update(inspections).where(_COLUMN.id.in_(ids)).values(gone))
+
+    def _delete_rows(self, oldest: datetime) -> bool:
+        bare = or_(_COLUMN.photo_state == "removed", _COLUMN.photo_state == "not_kept")
+        with self._database.reading() as connection:
+            ids = connection.scalars(select(_COLUMN.id).where(_COLUMN.time < oldest, bare).limit(BATCH)).all()
+        if ids:
+            with self._database.writing() as connection:
+                connection.execute(delete(inspections).where(_COLUMN.id.in_(ids)))
+        return bool(ids)
