@@ -3,6 +3,8 @@ PYTHON ?= python3
 SERVE ?= 1
 UV_VERSION := 0.13.8
 BIN := .venv/bin
+# Two test processes of one thread each: side by side, threads would only wait for each other's cores.
+PYTEST_TWO := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 .PHONY: help setup demo test real drills image quick check format lock clean
 
@@ -30,7 +32,7 @@ check: setup  ## Lint, format check, types, import rules
 	$(BIN)/lint-imports
 
 test: check  ## Check, then run every test but those that take minutes
-	$(BIN)/python -m pytest -m "not real and not drill and not image"
+	$(PYTEST_TWO) -m "not real and not drill and not image"
 
 real: setup  ## Run the tests that take minutes on photos of real parts
 	$(BIN)/python -m pytest -m real
@@ -44,7 +46,7 @@ image: setup  ## Build and run the container image (needs root, buildah, deboots
 	$(BIN)/python -m pytest -m image
 
 quick: check  ## Check, then run the tests that take seconds
-	$(BIN)/python -m pytest -m "not slow and not real and not drill and not image"
+	$(PYTEST_TWO) -m "not slow and not real and not drill and not image"
 
 format: setup  ## Format and mend what can be mended
 	$(BIN)/ruff format .

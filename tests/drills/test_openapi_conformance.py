@@ -1,14 +1,19 @@
 """schemathesis sends the running service what its OpenAPI document allows, and forbids, with all checks."""
 
+import json
 import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from models.quality import QualityGate
 from service.access.commands import add_key
-from tests.service.live import serving
+from tests.drills.openapi_hooks import KNOWN_INSPECTION
+from tests.service.live import Live, serving
+from tests.tiny_bundle import encode, make_tiny_bundle, scratched_photo
 
 HOOKS = "tests.drills.openapi_hooks"
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -16,11 +21,22 @@ EXAMPLES = os.environ.get("GLINT_OPENAPI_EXAMPLES", "20")
 LONGEST_SECONDS = 300.0
 
 
+def inspect(live: Live, photo: bytes, headers: dict[str, str]) -> dict[str, Any]:
+    connection = live.connect()
+    connection.request("POST", "/inspect", photo, {"content-type": "image/png", **headers})
+    answer = json.loads(connection.getresponse().read())
+    connection.close()
+    return answer
+
+
 @pytest.mark.slow
-def test_the_service_does_what_its_openapi_document_says(tiny_bundles: Path, tmp_path: Path) -> None:
+def test_the_service_does_what_its_openapi_document_says(tmp_path: Path) -> None:
     file = tmp_path / "keys.json"
     key, _ = add_key(file, "conformance", "admin")
-    with serving(tiny_bundles, "--keys", str(file), "--open-health") as live:
+    # Without a gate: what it refuses, a document cannot say.
+    bundles = make_tiny_bundle(tmp_path / "bundles", quality=QualityGate(limits={}))
+    with serving(bundles, "--keys", str(file), "--open-health", archive=tmp_path / "archive") as live:
+        known = inspect(live, encode(scratched_photo()), {"x-api-key": key})["id"]
         arguments = [
             *("run", f"http://127.0.0.1:{live.port}/openapi.json", "--header", f"X-Api-Key: {key}"),
             *("--checks", "all", "--max-examples", EXAMPLES, "--seed", "1", "--no-color"),
@@ -28,7 +44,12 @@ def test_the_service_does_what_its_openapi_document_says(tiny_bundles: Path, tmp
         done = subprocess.run(
             [str(Path(sys.executable).with_name("schemathesis")), *arguments],
             cwd=tmp_path,
-            env={**os.environ, "SCHEMATHESIS_HOOKS": HOOKS, "PYTHONPATH": str(REPOSITORY)},
+            env={
+                **os.environ,
+                "SCHEMATHESIS_HOOKS": HOOKS,
+                "PYTHONPATH": str(REPOSITORY),
+                KNOWN_INSPECTION: known,
+            },
             capture_output=True,
             text=True,
             timeout=LONGEST_SECONDS,
