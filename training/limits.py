@@ -113,8 +113,8 @@ def _classifier_limit(scores: Scores, defective: Flags, target: float) -> tuple[
     ranked = auroc([*good, *bad], [False] * len(good) + [True] * len(bad))
     if ranked is not None and ranked < WEAK_CLASSIFIER:
         weak = (
-            f"The classifier hardly tells held-out defects from good parts (AUROC {ranked:.2f}): it needs photos "
-            f"of more defects, or a better trunk; do not count on it."
+            f"The classifier hardly tells held-out defects from good parts (AUROC {ranked:.2f}): it needs "
+            "photos of more defects, or a better trunk; do not count on it."
         )
         origin = origin.model_copy(update={"note": f"{origin.note} {weak}".strip()})
     return limit, origin
