@@ -36,12 +36,13 @@ real: setup  ## Run the tests that take minutes on photos of real parts
 	$(BIN)/python -m pytest -m real
 
 drills: setup  ## Provoke the faults of a plant, minutes of them; write docs/drills.md
-	rm -rf .drills
+	rm -f .drills/drills.jsonl
 	GLINT_DRILL_RESULTS=.drills $(BIN)/python -m pytest tests/drills -m "not real and not image"
 	$(BIN)/python -m tests.drills.table .drills docs/drills.md
 
 image: setup  ## Build and run the container image (needs root, buildah, debootstrap and network)
-	$(BIN)/python -m pytest -m image
+	rm -rf .drills/image
+	GLINT_DRILL_RESULTS=.drills/image $(BIN)/python -m pytest -m image
 
 quick: check  ## Check, then run the tests that take seconds
 	$(BIN)/python -m pytest -m "not slow and not real and not drill and not image"
