@@ -36,7 +36,7 @@ real: setup  ## Run the tests that take minutes on photos of real parts
 	$(BIN)/python -m pytest -m real
 
 drills: setup  ## Provoke the faults of a plant, minutes of them; write docs/drills.md
-	rm -f .drills/drills.jsonl
+	rm -rf .drills
 	GLINT_DRILL_RESULTS=.drills $(BIN)/python -m pytest tests/drills -m "not real and not image"
 	$(BIN)/python -m tests.drills.table .drills docs/drills.md
 

@@ -30,9 +30,8 @@ def _cell(text: str) -> str:
 
 
 def main(results: Path, target: Path) -> None:
-    """Read the rows in and below the folder `results` and write the page."""
-    files = sorted(results.rglob(RESULTS_FILE))
-    lines = [line for file in files for line in file.read_text(encoding="utf-8").splitlines()]
+    """Read the rows in the folder `results` and write the page."""
+    lines = (results / RESULTS_FILE).read_text(encoding="utf-8").splitlines()
     target.write_text(page([json.loads(line) for line in lines]), encoding="utf-8")
 
 
