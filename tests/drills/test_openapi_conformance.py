@@ -1,6 +1,7 @@
 """schemathesis sends the running service what its OpenAPI document allows, and forbids, with all checks."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -8,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from service.access.commands import add_key
+from tests.drills.conftest import DrillRecord
+from tests.drills.harness import photos, post
 from tests.service.live import serving
 
 HOOKS = "tests.drills.openapi_hooks"
@@ -17,10 +20,14 @@ LONGEST_SECONDS = 300.0
 
 
 @pytest.mark.slow
-def test_the_service_does_what_its_openapi_document_says(tiny_bundles: Path, tmp_path: Path) -> None:
+def test_the_service_does_what_its_openapi_document_says(
+    tiny_bundles: Path, tmp_path: Path, drill_record: DrillRecord
+) -> None:
     file = tmp_path / "keys.json"
     key, _ = add_key(file, "conformance", "admin")
-    with serving(tiny_bundles, "--keys", str(file), "--open-health") as live:
+    options = ("--keys", str(file), "--open-health")
+    with serving(tiny_bundles, *options, archive=tmp_path / "archive") as live:
+        known = post(live.port, photos(1)[0], headers={"x-api-key": key})
         arguments = [
             *("run", f"http://127.0.0.1:{live.port}/openapi.json", "--header", f"X-Api-Key: {key}"),
             *("--checks", "all", "--max-examples", EXAMPLES, "--seed", "1", "--no-color"),
@@ -28,7 +35,12 @@ def test_the_service_does_what_its_openapi_document_says(tiny_bundles: Path, tmp
         done = subprocess.run(
             [str(Path(sys.executable).with_name("schemathesis")), *arguments],
             cwd=tmp_path,
-            env={**os.environ, "SCHEMATHESIS_HOOKS": HOOKS, "PYTHONPATH": str(REPOSITORY)},
+            env={
+                **os.environ,
+                "SCHEMATHESIS_HOOKS": HOOKS,
+                "PYTHONPATH": str(REPOSITORY),
+                "GLINT_DRILL_INSPECTION": known.answer["id"],
+            },
             capture_output=True,
             text=True,
             timeout=LONGEST_SECONDS,
@@ -38,4 +50,11 @@ def test_the_service_does_what_its_openapi_document_says(tiny_bundles: Path, tmp
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
     assert "Tested: 0" not in done.stdout
     assert "WARNINGS" not in done.stdout, done.stdout[-3000:]
-    print(done.stdout[-700:])
+    [cases] = re.findall(r"\d+ generated, .*", done.stdout)
+    [operations] = re.findall(r"Tested: (\d+)", done.stdout)
+    drill_record(
+        fault="Requests that the OpenAPI document allows, and that it forbids",
+        provoked=f"schemathesis with all checks, on all {operations} operations",
+        expected="no check fails, no 5xx",
+        seen=cases,
+    )
