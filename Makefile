@@ -39,14 +39,15 @@ real: setup  ## Run the tests that take minutes on photos of real parts
 drills: setup  ## Provoke the faults of a plant, minutes of them; write docs/drills.md
 	rm -rf .drills
 	GLINT_DRILL_RESULTS=.drills $(BIN)/python -m pytest tests/drills -m "not real and not image"
-	$(BIN)/python -m tests.drills.table .drills
+	$(BIN)/python -m tests.drills.table .drills drills
 
 soak: setup  ## Load a service for 30 minutes (BUNDLE=... PHOTOS=...); write docs/drills.md
 	$(BIN)/python -m tests.drills.soak --minutes $(MINUTES) --docs $(if $(BUNDLE),--bundle $(BUNDLE) --photos $(PHOTOS))
 
-image: setup  ## Build and run the container image (needs root, buildah, debootstrap and network)
+image: setup  ## Build and run the container image (needs root, buildah, debootstrap, network); write docs/drills.md
 	rm -rf .drills/image
 	GLINT_DRILL_RESULTS=.drills/image $(BIN)/python -m pytest -m image
+	$(BIN)/python -m tests.drills.table .drills/image image
 
 quick: check  ## Check, then run the tests that take seconds
 	$(BIN)/python -m pytest -m "not slow and not real and not drill and not image"
