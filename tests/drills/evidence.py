@@ -2,15 +2,14 @@
 
 import hashlib
 import os
-from collections.abc import Iterable
 from pathlib import Path
 
 from sqlalchemy import create_engine, text
 
-from tests.drills.load import Answered
+from tests.drills.harness import Shots
 
 
-def check_nothing_lost(answers: Iterable[Answered], database: str, photos: Path) -> int:
+def check_nothing_lost(shots: Shots, database: str, photos: Path) -> int:
     """Every answered inspection is in the archive once, with its photo; how many rows there are."""
     engine = create_engine(database)
     with engine.connect() as connection:
@@ -22,10 +21,11 @@ def check_nothing_lost(answers: Iterable[Answered], database: str, photos: Path)
     serials = [row.serial for row in rows]
     assert len(by_id) == len(rows)
     assert len(set(serials)) == len(serials)
-    for answer in answers:
-        row = by_id.get(answer.id)
-        assert row is not None, f"{answer} was answered and is not in the archive"
-        assert (row.serial, row.verdict, row.image_sha256) == (answer.serial, answer.verdict, answer.sha256)
+    for shot in shots.answered():
+        row = by_id.get(shot.answer["id"])
+        assert row is not None, f"{shot.answer} was answered and is not in the archive"
+        sha256 = hashlib.sha256(shot.photo.data).hexdigest()
+        assert (row.serial, row.verdict, row.image_sha256) == (shot.answer["serial"], shot.verdict, sha256)
     for row in rows:
         data = (photos / row.photo).read_bytes()
         assert hashlib.sha256(data).hexdigest() == row.image_sha256, row

@@ -9,6 +9,7 @@ import itertools
 import json
 import threading
 import time
+import uuid
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -66,6 +67,10 @@ class Shots:
         """How many came back with each status; None for a closed connection."""
         return Counter(shot.status for shot in self)
 
+    def answered(self) -> list[Shot]:
+        """Those that came back with a verdict."""
+        return [shot for shot in self if shot.status == 200]
+
     def codes(self) -> Counter[str]:
         """How many problems came back with each code."""
         return Counter(str(shot.answer["code"]) for shot in self if "code" in shot.answer)
@@ -121,10 +126,12 @@ def cameras(
     query: str = "",
     deadline_ms: int = DEADLINE_MS,
     headers: Mapping[str, str] | None = None,
+    serials: bool = False,
 ) -> Iterator[Shots]:
     """Post photos from `count` threads, each going round the album, until the block ends.
 
-    `pause` seconds lie between two photos of one camera. All threads have ended when the block has.
+    `pause` seconds lie between two photos of one camera. With `serials`, which takes a `query`, each photo
+    has a serial of its own. All threads have ended when the block has.
     """
     shots, stop = Shots(), threading.Event()
 
@@ -133,7 +140,8 @@ def cameras(
             if stop.is_set():
                 return
             photo = album[number % len(album)]
-            shot = post(port, photo, query=query, deadline_ms=deadline_ms, headers=headers)
+            named = f"{query}&serial={uuid.uuid4().hex}" if serials else query
+            shot = post(port, photo, query=named, deadline_ms=deadline_ms, headers=headers)
             shots.add(shot)
             # Where nobody listens, a refused connection costs nothing, and the loop would take a core.
             stop.wait(max(pause, 0.02) if shot.status is None else pause)

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.drills.conftest import DrillRecord
 from tests.drills.evidence import check_nothing_lost, integrity, orphans
-from tests.drills.load import Answered, Load
+from tests.drills.harness import Shots, assert_never_clean_by_fault, cameras, photos, wait_for
 from tests.drills.postgres import Postgres, postgres_server
 from tests.service.live import serving
 
@@ -20,42 +21,60 @@ SETTINGS = {"GLINT_ARCHIVE_ORPHAN_SECONDS": "1", "GLINT_ARCHIVE_FREE_BYTES": "0"
 
 pytestmark = pytest.mark.drill
 
+ALBUM = photos(15)
+
 
 @pytest.fixture(scope="module")
 def postgres() -> Iterator[Postgres]:
     yield from postgres_server()
 
 
-def test_sqlite_keeps_what_was_answered(tiny_bundles: Path, tmp_path: Path) -> None:
-    drill(tiny_bundles, tmp_path, f"sqlite:///{tmp_path / 'inspections.sqlite'}", ROUNDS)
+def test_sqlite_keeps_what_was_answered(
+    tiny_bundles: Path, tmp_path: Path, drill_record: DrillRecord
+) -> None:
+    seen = drill(tiny_bundles, tmp_path, f"sqlite:///{tmp_path / 'inspections.sqlite'}", ROUNDS)
     assert integrity(tmp_path / "inspections.sqlite") == "ok"
+    drill_record(**row("SQLite", ROUNDS), seen=f"{seen}; integrity check: ok")
 
 
-def test_postgresql_keeps_what_was_answered(tiny_bundles: Path, tmp_path: Path, postgres: Postgres) -> None:
-    drill(tiny_bundles, tmp_path, postgres.url, POSTGRES_ROUNDS)
+def test_postgresql_keeps_what_was_answered(
+    tiny_bundles: Path, tmp_path: Path, postgres: Postgres, drill_record: DrillRecord
+) -> None:
+    seen = drill(tiny_bundles, tmp_path, postgres.url, POSTGRES_ROUNDS)
+    drill_record(**row("PostgreSQL", POSTGRES_ROUNDS), seen=seen)
 
 
-def drill(bundles: Path, folder: Path, database: str, rounds: int) -> None:
+def row(database: str, rounds: int) -> dict[str, str]:
+    return {
+        "fault": f"kill -9 (archive in {database})",
+        "provoked": f"{rounds} rounds of load by four cameras and kill -9 at a random moment, on one archive",
+        "expected": "what was answered is in the archive, once, with its photo; orphans are removed",
+    }
+
+
+def drill(bundles: Path, folder: Path, database: str, rounds: int) -> str:
+    """Kill the service so often; what was seen."""
     chance = random.Random(7)  # noqa: S311
     settings = {**SETTINGS, "GLINT_DATABASE_URL": database}
-    photos = folder / "photos"
-    answers: list[Answered] = []
+    store = folder / "photos"
+    everything = Shots()
     left = 0
     for _ in range(rounds):
-        with serving(bundles, archive=folder, environment=settings) as live, Load(live.port) as load:
+        with (
+            serving(bundles, archive=folder, environment=settings) as live,
+            cameras(live.port, ALBUM, count=4, query="?overlay=none", serials=True) as shots,
+        ):
             time.sleep(chance.uniform(0.05, LONGEST_LIFE_SECONDS))
             live.process.kill()
             live.process.wait(10)
-        assert set(load.codes) <= {"not_ready"}
-        answers += load.answers
-        left = max(left, len(orphans(database, photos)))
-    assert len(answers) > rounds
-    assert all(answer.verdict == answer.expected for answer in answers)
+        assert set(shots.codes()) <= {"not_ready"}
+        everything.shots.extend(shots)
+        left = max(left, len(orphans(database, store)))
+    answered = len(everything.answered())
+    assert answered > rounds
+    assert_never_clean_by_fault(everything)
 
     with serving(bundles, archive=folder, environment=settings):
-        last = time.monotonic() + 30.0
-        while orphans(database, photos) and time.monotonic() < last:
-            time.sleep(0.2)
-    assert orphans(database, photos) == []
-    rows = check_nothing_lost(answers, database, photos)
-    print(f"{rounds} kills: {len(answers)} answered, {rows} recorded, at most {left} orphans, all cleaned")
+        wait_for(lambda: orphans(database, store) == [], "orphans to be removed", 30.0)
+    rows = check_nothing_lost(everything, database, store)
+    return f"{rounds} kills: {answered:,} answered, {rows:,} recorded, at most {left} orphans, all removed"

@@ -1,19 +1,17 @@
 """schemathesis sends the running service what its OpenAPI document allows, and forbids, with all checks."""
 
-import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from models.quality import QualityGate
 from service.access.commands import add_key
-from tests.drills.openapi_hooks import KNOWN_INSPECTION
-from tests.service.live import Live, serving
-from tests.tiny_bundle import encode, make_tiny_bundle, scratched_photo
+from tests.drills.conftest import DrillRecord
+from tests.drills.harness import photos, post
+from tests.service.live import serving
 
 HOOKS = "tests.drills.openapi_hooks"
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -21,22 +19,15 @@ EXAMPLES = os.environ.get("GLINT_OPENAPI_EXAMPLES", "20")
 LONGEST_SECONDS = 300.0
 
 
-def inspect(live: Live, photo: bytes, headers: dict[str, str]) -> dict[str, Any]:
-    connection = live.connect()
-    connection.request("POST", "/inspect", photo, {"content-type": "image/png", **headers})
-    answer = json.loads(connection.getresponse().read())
-    connection.close()
-    return answer
-
-
 @pytest.mark.slow
-def test_the_service_does_what_its_openapi_document_says(tmp_path: Path) -> None:
+def test_the_service_does_what_its_openapi_document_says(
+    tiny_bundles: Path, tmp_path: Path, drill_record: DrillRecord
+) -> None:
     file = tmp_path / "keys.json"
     key, _ = add_key(file, "conformance", "admin")
-    # Without a gate: what it refuses, a document cannot say.
-    bundles = make_tiny_bundle(tmp_path / "bundles", quality=QualityGate(limits={}))
-    with serving(bundles, "--keys", str(file), "--open-health", archive=tmp_path / "archive") as live:
-        known = inspect(live, encode(scratched_photo()), {"x-api-key": key})["id"]
+    options = ("--keys", str(file), "--open-health")
+    with serving(tiny_bundles, *options, archive=tmp_path / "archive") as live:
+        known = post(live.port, photos(1)[0], headers={"x-api-key": key})
         arguments = [
             *("run", f"http://127.0.0.1:{live.port}/openapi.json", "--header", f"X-Api-Key: {key}"),
             *("--checks", "all", "--max-examples", EXAMPLES, "--seed", "1", "--no-color"),
@@ -48,7 +39,7 @@ def test_the_service_does_what_its_openapi_document_says(tmp_path: Path) -> None
                 **os.environ,
                 "SCHEMATHESIS_HOOKS": HOOKS,
                 "PYTHONPATH": str(REPOSITORY),
-                KNOWN_INSPECTION: known,
+                "GLINT_DRILL_INSPECTION": known.answer["id"],
             },
             capture_output=True,
             text=True,
@@ -59,4 +50,11 @@ def test_the_service_does_what_its_openapi_document_says(tmp_path: Path) -> None
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
     assert "Tested: 0" not in done.stdout
     assert "WARNINGS" not in done.stdout, done.stdout[-3000:]
-    print(done.stdout[-700:])
+    [cases] = re.findall(r"\d+ generated, .*", done.stdout)
+    [operations] = re.findall(r"Tested: (\d+)", done.stdout)
+    drill_record(
+        fault="Requests that the OpenAPI document allows, and that it forbids",
+        provoked=f"schemathesis with all checks, on all {operations} operations",
+        expected="no check fails, no 5xx",
+        seen=cases,
+    )
