@@ -13,7 +13,7 @@ from service.archive.errors import ArchiveOffError, UnknownInspectionError
 from service.archive.queries import Cursor, Filters
 from service.archive.records import Record
 from service.http.documentation import PROBLEM_CONTENT
-from service.http.fields import MAX_LENGTH, check_text
+from service.http.fields import MAX_LENGTH, TEXT_PATTERN, check_text
 from service.http.problems import Problem
 
 LARGEST_PAGE = 500
@@ -46,6 +46,10 @@ def _name(field: str) -> AfterValidator:
     return AfterValidator(lambda value: check_text(field, value))
 
 
+# For the OpenAPI document; `check_text` says what is wrong in words.
+_TEXT = {"maxLength": MAX_LENGTH, "pattern": TEXT_PATTERN}
+
+
 class Search(BaseModel):
     """What to look for, in the query. A filter that is left out does not restrict."""
 
@@ -57,12 +61,12 @@ class Search(BaseModel):
         description="Recorded at or after this time; with its zone: 2026-01-01T06:00:00Z.",
     )
     until: AwareDatetime | None = Field(default=None, alias="to", description="Recorded before this time.")
-    part: Annotated[str, _name("part")] | None = Field(default=None, max_length=MAX_LENGTH)
-    camera: Annotated[str, _name("camera")] | None = Field(default=None, max_length=MAX_LENGTH)
-    serial: Annotated[str, _name("serial")] | None = Field(default=None, max_length=MAX_LENGTH)
+    part: Annotated[str, _name("part")] | None = Field(default=None, json_schema_extra=_TEXT)
+    camera: Annotated[str, _name("camera")] | None = Field(default=None, json_schema_extra=_TEXT)
+    serial: Annotated[str, _name("serial")] | None = Field(default=None, json_schema_extra=_TEXT)
     verdict: Annotated[str, _name("verdict")] | None = Field(
         default=None,
-        max_length=MAX_LENGTH,
+        json_schema_extra=_TEXT,
         description="`clean`, a defect class, `anomalous`, or `invalid`.",
     )
     needs_review: bool | None = None
