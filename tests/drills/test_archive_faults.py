@@ -4,16 +4,16 @@ import itertools
 import json
 import os
 import sqlite3
-import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import boto3
 import pytest
 
 from tests.drills.conftest import DrillRecord
+from tests.drills.disks import mounting, remount, small_disk
 from tests.drills.evidence import check_nothing_lost, integrity
 from tests.drills.harness import (
     Shots,
@@ -35,30 +35,6 @@ EXPECTED = "503 and red readiness with the reason while it lasts; then verdicts;
 ALBUM = photos(15)
 
 pytestmark = pytest.mark.drill
-mounting = pytest.mark.skipif(os.geteuid() != 0, reason="mounting a file system takes root")
-
-
-@contextmanager
-def small_disk(folder: Path, megabytes: int = 16) -> Iterator[Path]:
-    """A file system of its own, in memory."""
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "glint-drill", str(folder)]
-    if subprocess.run(mount, capture_output=True, check=False).returncode:
-        pytest.skip("this machine lets nobody mount")
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", "--lazy", str(folder)], check=True)
-
-
-def remount(folder: Path, how: str) -> None:
-    """Make a mounted file system read-only or writable; it is busy while a file is being written."""
-
-    def done() -> bool:
-        command = ["mount", "-o", f"remount,{how}", str(folder)]
-        return subprocess.run(command, capture_output=True, check=False).returncode == 0
-
-    wait_for(done, f"the disk to be mounted {how}", SECONDS)
 
 
 def reasons(live: Live) -> str:

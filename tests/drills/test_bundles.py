@@ -212,7 +212,9 @@ def test_a_choice_outlives_kill_9(tmp_path: Path, drill_record: DrillRecord) -> 
     )
 
 
-def test_a_chosen_bundle_that_is_gone_is_not_replaced_by_another(tmp_path: Path) -> None:
+def test_a_chosen_bundle_that_is_gone_is_not_replaced_by_another(
+    tmp_path: Path, drill_record: DrillRecord
+) -> None:
     bundles, state = tmp_path / "bundles", tmp_path / "state"
     old = make_tiny_bundle(bundles, version=OLD)
     make_tiny_bundle(bundles, version=NEW)
@@ -222,9 +224,16 @@ def test_a_chosen_bundle_that_is_gone_is_not_replaced_by_another(tmp_path: Path)
     old.rename(bundles / "bracket" / f".{OLD}")
     with serving(bundles, environment=environment, ready=False) as live:
         wait_for(lambda: "not there any more" in _reasons(live), "the reason")
-        assert post(live.port, ALBUM[0]).status == 503
+        refused = post(live.port, ALBUM[0])
+        assert refused.status == 503
         assert activate(live, NEW)[0] == 200
         assert post(live.port, ALBUM[0]).answer["bundle_version"] == NEW
+    drill_record(
+        fault="The bundle that was activated is gone at the next start",
+        provoked="its folder is renamed while the service is down; another version is there",
+        expected="readiness is red and says so; 503 until a version is activated; never another by itself",
+        seen=f"{refused.status} {refused.answer['code']}, then verdicts of the version activated",
+    )
 
 
 def _reasons(live: Live) -> str:

@@ -189,12 +189,20 @@ def test_a_model_that_is_wrong_turns_its_part_red_until_it_is_right_again(
     )
 
 
-def test_nan_is_no_verdict_before_the_canary_runs(tiny_bundles: Path, tmp_path: Path) -> None:
+def test_nan_is_no_verdict_before_the_canary_runs(
+    tiny_bundles: Path, tmp_path: Path, drill_record: DrillRecord
+) -> None:
     with faulty_service(tiny_bundles, tmp_path) as service:
         service.order("nan")
         shot = post(service.live.port, ALBUM[0])
     assert (shot.status, shot.answer["code"]) == (500, "untrustworthy_outputs")
     assert_never_clean_by_fault([shot])
+    drill_record(
+        fault="The model gives NaN, and the canary has not run yet",
+        provoked="the session's outputs are changed (`nan`), one photo",
+        expected="500 untrustworthy_outputs, verdict invalid",
+        seen=f"{shot.status} {shot.answer['code']}, {shot.verdict}",
+    )
 
 
 def test_a_late_answer_is_none(tiny_bundles: Path, tmp_path: Path, drill_record: DrillRecord) -> None:
