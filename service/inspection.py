@@ -165,12 +165,10 @@ class InspectionService:
 
     async def _find_earlier(self, order: Order, part: LoadedPart) -> Inspected | None:
         """What the same request was answered before, if it was."""
-        if self._archive is None:
+        if self._archive is None or not self._archive.knows_request(order.idempotency_key):
             return None
-        sha256 = hashlib.sha256(order.data).hexdigest()
+        sha256, _ = await self._in_pool(order, _sha256, order.data)
         key = self._archive.request_key(order.idempotency_key, order.serial, sha256)
-        if key is None:
-            return None
         found = await asyncio.wrap_future(
             self._archive.submit_search(part.inspector.manifest.part, key, sha256)
         )
@@ -191,8 +189,11 @@ class InspectionService:
         """Record an inspection, whatever its verdict; nothing is answered that is not recorded."""
         if self._archive is None:
             return done
-        sha256 = done.inspection.image.sha256
-        key = self._archive.request_key(order.idempotency_key, order.serial, sha256)
+        key = None
+        # What gave no verdict may well give one when it is sent again.
+        if done.inspection.verdict != INVALID and self._archive.knows_request(order.idempotency_key):
+            sha256 = done.inspection.image.sha256
+            key = self._archive.request_key(order.idempotency_key, order.serial, sha256)
         entry = Entry(done.inspection, order.data, done.overlay, done.overlay_format, key)
         return await asyncio.wrap_future(self._archive.submit(entry, order.deadline))
 
@@ -211,6 +212,10 @@ class InspectionService:
     def close(self) -> None:
         """End the pool; what runs in it is finished first."""
         self._pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
 
 
 def _answer(order: Order, recorded: Recorded) -> Inspected:

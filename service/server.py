@@ -3,8 +3,11 @@
 import contextlib
 import logging
 import math
+import os
 import signal
 import socket
+import threading
+import time
 from collections.abc import Iterator
 
 import uvicorn
@@ -17,6 +20,9 @@ from service.http.protocol import GuardedProtocol
 from service.registry import Registry
 from service.settings import Settings
 from service.telemetry.logs import configure_logging
+
+EXIT_CODE_HANGING = 71
+_SECONDS_FOR_LAST_THREADS = 1.0
 
 log = logging.getLogger(__name__)
 
@@ -55,6 +61,7 @@ def serve(settings: Settings) -> None:
     )
     with _signals_end_quietly():
         uvicorn.Server(config).run(sockets=listeners)
+    _end_what_hangs()
 
 
 def _listen(host: str, port: int, host_option: str, port_option: str) -> socket.socket:
@@ -68,6 +75,20 @@ def _listen(host: str, port: int, host_option: str, port_option: str) -> socket.
         ) from error
     log.info("Listening on http://%s:%d", *listener.getsockname()[:2])
     return listener
+
+
+def _end_what_hangs() -> None:
+    """End the process if threads are left that Python would wait for, as in a photo store that hangs."""
+    last = time.monotonic() + _SECONDS_FOR_LAST_THREADS
+    left = [thread for thread in threading.enumerate() if not thread.daemon]
+    left.remove(threading.current_thread())
+    for thread in left:
+        thread.join(max(0.0, last - time.monotonic()))
+    hanging = sorted(thread.name for thread in left if thread.is_alive())
+    if hanging:
+        log.critical("The service ends although these threads hang: %s", ", ".join(hanging))
+        logging.shutdown()
+        os._exit(EXIT_CODE_HANGING)
 
 
 @contextlib.contextmanager

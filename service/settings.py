@@ -108,6 +108,15 @@ class Settings(BaseSettings):
             raise ValueError("it is the port of the service itself")
         return value
 
+    @field_validator("archive_orphan_seconds")
+    @classmethod
+    def _after_every_deadline(cls, value: float, info: ValidationInfo) -> float:
+        # Until its deadline, a request may still give the photo its record.
+        deadlines = [info.data[name] for name in ("deadline_ms", "max_deadline_ms") if name in info.data]
+        if deadlines and 1e3 * value <= max(deadlines):
+            raise ValueError("it must be longer than the longest deadline, GLINT_MAX_DEADLINE_MS")
+        return value
+
     @classmethod
     def of(cls, **given: Any) -> "Settings":
         """Settings from what is given and not None, then the environment, then the defaults.

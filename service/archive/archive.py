@@ -1,13 +1,18 @@
 """The archive: inspections are recorded before they are answered, and found again."""
 
 import logging
+import threading
+import time
 import uuid
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 from models.answer import Inspection
 from service.archive.database import Database
 from service.archive.errors import (
+    ArchiveBusyError,
     ArchiveUnavailableError,
     PictureError,
     UnknownInspectionError,
@@ -25,8 +30,9 @@ from service.archive.store import open_store
 from service.settings import Settings
 
 OFF = "none"
-# The caller must hear of a failure before it stops listening.
-_SECONDS_TO_ANSWER = 0.05
+# Questions that are answered at the same time, and how long the next one waits for its turn.
+LARGEST_CROWD = 4
+_SECONDS_FOR_A_TURN = 1.0
 
 log = logging.getLogger(__name__)
 
@@ -70,6 +76,7 @@ class Archive:
             self._keeper,
             capacity=settings.queue_size,
         )
+        self._turns = threading.BoundedSemaphore(LARGEST_CROWD)
         self._pool = ThreadPoolExecutor(settings.queue_size, thread_name_prefix="glint-archive")
         self._started = False
 
@@ -85,11 +92,19 @@ class Archive:
             log.info("Inspections are recorded in %s", self._database.describe())
 
     def close(self, timeout: float = 5.0) -> None:
-        """Finish what is being recorded, for about `timeout` s, and let go of everything."""
-        self._pool.shutdown(wait=True, cancel_futures=True)
-        self._recorder.writer.close(timeout)
+        """Finish what is being recorded, for about `timeout` s, and let go of everything.
+
+        A store that hangs keeps its threads; only the end of the process ends them.
+        """
+        last = time.monotonic() + timeout
+        ending = threading.Thread(
+            target=self._pool.shutdown, kwargs={"cancel_futures": True}, name="glint-archive-end", daemon=True
+        )
+        ending.start()
+        ending.join(timeout)
+        self._recorder.writer.close(max(0.0, last - time.monotonic()))
         if self._started:
-            self._keeper.close(timeout)
+            self._keeper.close(max(0.0, last - time.monotonic()), in_order=not ending.is_alive())
         self._database.close()
 
     @property
@@ -122,11 +137,13 @@ class Archive:
         """Whether an overlay is kept even if the camera did not ask for one."""
         return not is_clean(inspection) and self._policy.keeps(inspection)
 
-    def request_key(self, given: str | None, serial: str | None, sha256: str) -> str | None:
-        """What makes a repeated request known: the key that came with it, or, if so set, its photo."""
-        if given is not None:
-            return f"key:{given}"
-        return f"photo:{sha256}:{serial or ''}" if self._by_photo else None
+    def knows_request(self, given: str | None) -> bool:
+        """Whether a request with this key, or with none, is known when it comes again."""
+        return given is not None or self._by_photo
+
+    def request_key(self, given: str | None, serial: str | None, sha256: str) -> str:
+        """What such a request is known by: the key that came with it, or else its photo."""
+        return f"key:{given}" if given is not None else f"photo:{sha256}:{serial or ''}"
 
     def submit(self, entry: Entry, deadline: float) -> "Future[Recorded]":
         """Record an inspection; `deadline` is a time of `time.monotonic`.
@@ -147,9 +164,10 @@ class Archive:
         """See `queries.page`.
 
         Raises:
+            ArchiveBusyError: when too many ask.
             ArchiveUnavailableError: when the database does not answer.
         """
-        with self._database.reading() as connection:
+        with self._turn(), self._database.reading() as connection:
             return page(connection, filters, limit, after)
 
     def find(self, inspection_id: str) -> Record:
@@ -157,9 +175,10 @@ class Archive:
 
         Raises:
             UnknownInspectionError: when there is none.
+            ArchiveBusyError: when too many ask.
             ArchiveUnavailableError: when the database does not answer.
         """
-        with self._database.reading() as connection:
+        with self._turn(), self._database.reading() as connection:
             record = find(connection, inspection_id)
         if record is None:
             raise UnknownInspectionError(inspection_id)
@@ -170,6 +189,7 @@ class Archive:
 
         Raises:
             PictureError: saying why there is none.
+            ArchiveBusyError: when too many ask.
             ArchiveUnavailableError: when the store does not answer.
         """
         if record.photo_state == "not_kept":
@@ -187,15 +207,27 @@ class Archive:
                 "no_overlay", "No overlay was drawn of this inspection.", "Ask for its image instead."
             )
         try:
-            return self._store.read(path)
+            with self._turn():
+                return self._store.read(path)
         except FileNotFoundError:
             raise PictureError(
                 "photo_missing",
                 f"The store has no {path}, although nothing removed it.",
                 "Somebody else removed it, or GLINT_PHOTO_STORE names another store than at the time.",
             ) from None
+        except ArchiveBusyError:
+            raise
         except Exception as error:  # each kind of store fails with errors of its own
             raise ArchiveUnavailableError(str(error) or type(error).__name__) from error
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        if not self._turns.acquire(timeout=_SECONDS_FOR_A_TURN):
+            raise ArchiveBusyError(LARGEST_CROWD)
+        try:
+            yield
+        finally:
+            self._turns.release()
 
 
 def database_url(settings: Settings) -> str:

@@ -22,8 +22,11 @@ _SQLITE_PRAGMAS = ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = O
 class Database:
     """Opens connections, tells faults of the database from faults of one row, and notices a lost file."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, seconds: float = BUSY_SECONDS) -> None:
         """Connects to nothing yet.
+
+        Args:
+            seconds: how long a statement may take on a server, or wait for a lock.
 
         Raises:
             SettingsError: when the URL cannot be used.
@@ -32,7 +35,9 @@ class Database:
         self._file = Path(self._url.database) if self._is_sqlite and self._url.database else None
         self._identity: tuple[int, int] | None = None
         self._lock = threading.Lock()
-        self.engine = _make_engine(self._url)
+        self.engine = _make_engine(self._url, seconds)
+        # Of its own, so that nobody who reads can take the connections from those who write.
+        self._reading = _make_engine(self._url, seconds)
 
     @property
     def folder(self) -> Path | None:
@@ -58,7 +63,7 @@ class Database:
         with self._lock:
             if self._identity is not None and self._in_place():
                 return
-            self.engine.dispose()
+            self.close()
             with faults_told():
                 if self._file:
                     self._file.parent.mkdir(parents=True, exist_ok=True)
@@ -86,12 +91,13 @@ class Database:
         Raises:
             ArchiveUnavailableError: when the database does not answer.
         """
-        with faults_told(), self.engine.connect() as connection:
+        with faults_told(), self._reading.connect() as connection:
             yield connection
 
     def close(self) -> None:
         """Close every connection."""
         self.engine.dispose()
+        self._reading.dispose()
 
     @property
     def _is_sqlite(self) -> bool:
@@ -143,13 +149,13 @@ def _read_url(text: str) -> URL:
     return url
 
 
-def _make_engine(url: URL) -> Engine:
+def _make_engine(url: URL, seconds: float) -> Engine:
     if url.get_backend_name() == "sqlite":
-        engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS})
+        engine = create_engine(url, connect_args={"timeout": seconds}, pool_timeout=BUSY_SECONDS)
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
         return engine
-    milliseconds = round(1e3 * BUSY_SECONDS)
+    milliseconds = round(1e3 * seconds)
     given = {
         "connect_timeout": 3,
         "tcp_user_timeout": milliseconds,

@@ -20,6 +20,17 @@ class ArchiveUnavailableError(ServiceError):
         self.reason = reason
 
 
+class ArchiveBusyError(ServiceError):
+    """Too many ask for what was recorded at the same time; inspections go on."""
+
+    def __init__(self, capacity: int) -> None:
+        super().__init__(
+            "archive_busy",
+            f"{capacity} questions to the archive are being answered already.",
+            "Ask again after the time in Retry-After.",
+        )
+
+
 class NotRecordedError(ServiceError):
     """The database refused this one inspection."""
 

@@ -45,6 +45,8 @@ class Keeper:
         self._retention = retention
         self._failure = "it has not been opened yet"
         self._failed_bytes = 0
+        self._reports = 0
+        self._lock = threading.Lock()
         self._proof_begun: float | None = None
         self._traces: list[Trace] | None = None
         self._tidy_at = time.monotonic()
@@ -71,20 +73,22 @@ class Keeper:
 
     def report(self, reason: str, size: int = 0) -> None:
         """Say that a write of `size` bytes to the store, or one to the database, has failed."""
-        if not self._failure:
-            log.error("The archive cannot be used: %s", reason)
-        self._failed_bytes = max(self._failed_bytes, size)
-        self._failure = reason or "a write failed"
+        with self._lock:
+            if not self._failure:
+                log.error("The archive cannot be used: %s", reason)
+            self._reports += 1
+            self._failed_bytes = max(self._failed_bytes, size)
+            self._failure = reason or "a write failed"
         self._nudge.set()
 
-    def close(self, timeout: float) -> None:
-        """End the thread, and leave the archive as one that nothing is wrong with if that is so."""
+    def close(self, timeout: float, *, in_order: bool = True) -> None:
+        """End the thread; if all is well and `in_order`, leave no trace for the next start to look into."""
         self._stop.set()
         self._nudge.set()
         if self._thread.is_alive():
             self._thread.join(timeout)
         try:
-            if not self._orphans.waiting and not self._failure:
+            if in_order and not self._thread.is_alive() and not self._orphans.waiting and not self._failure:
                 self._presence.leave()
         except ArchiveUnavailableError as error:
             log.warning("The archive could not be left in order: %s", error)
@@ -110,11 +114,13 @@ class Keeper:
 
     def _prove(self) -> None:
         self._proof_begun = time.monotonic()
+        reports = self._reports
         try:
             self._database.open()
             self._presence.show()
             self._store.probe(self._presence.writer, max(_SMALLEST_PROBE, self._failed_bytes))
             if self._traces is None:
+                self._retention.look_at_clock()
                 self._look_for_orphans()
         except ArchiveSchemaError:
             raise
@@ -123,12 +129,18 @@ class Keeper:
         except Exception as error:  # each kind of store fails with errors of its own
             self.report(str(error) or type(error).__name__)
         else:
-            if self._failure:
-                log.info("The archive can be used.")
-            self._failure = ""
-            self._failed_bytes = 0
+            self._recover(reports)
         finally:
             self._proof_begun = None
+
+    def _recover(self, reports: int) -> None:
+        """Turn green, unless something failed during the proof: there were `reports` when it began."""
+        with self._lock:
+            if self._reports == reports:
+                if self._failure:
+                    log.info("The archive can be used.")
+                self._failure = ""
+                self._failed_bytes = 0
 
     def _look_for_orphans(self) -> None:
         """Look around the time at which each killed service was last seen."""

@@ -16,6 +16,8 @@ BATCH = 200
 # The alarm is raised while there is still this many times the space at which photos are removed.
 ALARM_FACTOR = 2
 _LARGEST_DRIFT_SECONDS = 3600.0
+# A line that stood still for longer is less likely than a clock that was wrong at start.
+_LONGEST_PAUSE = timedelta(days=30)
 
 log = logging.getLogger(__name__)
 _COLUMN = inspections.c
@@ -44,6 +46,7 @@ class Retention:
         self._remove_rows = remove_rows
         self._free_bytes = free_bytes
         self._offset = time.time() - time.monotonic()
+        self._pause = timedelta(0)
         self._low = False
         self.removed = 0
 
@@ -62,6 +65,16 @@ class Retention:
         self._low = low
         return low
 
+    def look_at_clock(self) -> None:
+        """Compare the clock with the newest record. Call it before anything is recorded by this clock.
+
+        Raises:
+            ArchiveUnavailableError: when the database does not answer.
+        """
+        with self._database.reading() as connection:
+            newest = connection.scalar(select(_COLUMN.time).order_by(_COLUMN.time.desc()).limit(1))
+        self._pause = datetime.now(UTC) - newest if newest is not None else timedelta(0)
+
     def step(self) -> bool:
         """Remove a few photos if any must go; whether there may be more to do."""
         if self._finish():
@@ -72,13 +85,21 @@ class Retention:
                 return self._finish()
             if self._remove_rows and self._delete_rows(oldest):
                 return True
-        free = self.free_bytes()
+        # Removing photos frees no space on the database's disk, if that is another one.
+        free = self._store.free_bytes()
         if free is not None and free < self._free_bytes and (self._mark(_CLEAN) or self._mark(not_(_CLEAN))):
             return self._finish()
         return False
 
     def _clock_holds(self) -> bool:
-        """False once the clock was set: by a wrong clock every photo would be old."""
+        """False once the clock is in doubt: by a wrong clock every photo would be old."""
+        if self._pause > _LONGEST_PAUSE:
+            log.warning(
+                "At start, the newest record was %d days old: nothing is removed by age. "
+                "Restart the service once the clock is right and a new inspection is recorded.",
+                self._pause.days,
+            )
+            return False
         drift = abs(time.time() - time.monotonic() - self._offset)
         if drift > _LARGEST_DRIFT_SECONDS:
             log.warning("The clock was set by %.0f s: nothing is removed by age until a restart.", drift)

@@ -1,6 +1,7 @@
 """The routes to what was inspected before: `GET /inspections` and what hangs below it."""
 
 import re
+from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Query, Request
@@ -53,17 +54,27 @@ def _name(field: str) -> AfterValidator:
 _TEXT = WithJsonSchema({"type": "string", "maxLength": MAX_LENGTH, "pattern": TEXT_PATTERN})
 
 
+def _in_utc(value: datetime) -> datetime:
+    try:
+        return value.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("in UTC, this is before the year 1 or after the year 9999") from None
+
+
+_Moment = Annotated[AwareDatetime, AfterValidator(_in_utc)]
+
+
 class Search(BaseModel):
     """What to look for, in the query. A filter that is left out does not restrict."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
-    since: AwareDatetime | None = Field(
+    since: _Moment | None = Field(
         default=None,
         alias="from",
         description="Recorded at or after this time; with its zone: 2026-01-01T06:00:00Z.",
     )
-    until: AwareDatetime | None = Field(default=None, alias="to", description="Recorded before this time.")
+    until: _Moment | None = Field(default=None, alias="to", description="Recorded before this time.")
     part: Annotated[str, _name("part"), _TEXT] | None = None
     camera: Annotated[str, _name("camera"), _TEXT] | None = None
     serial: Annotated[str, _name("serial"), _TEXT] | None = None

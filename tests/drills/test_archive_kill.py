@@ -17,7 +17,12 @@ from tests.service.live import serving
 ROUNDS = int(os.environ.get("GLINT_KILL_ROUNDS", "200"))
 POSTGRES_ROUNDS = max(1, ROUNDS // 10)
 LONGEST_LIFE_SECONDS = 0.8
-SETTINGS = {"GLINT_ARCHIVE_ORPHAN_SECONDS": "1", "GLINT_ARCHIVE_FREE_BYTES": "0"}
+SETTINGS = {
+    "GLINT_DEADLINE_MS": "5000",
+    "GLINT_MAX_DEADLINE_MS": "5000",
+    "GLINT_ARCHIVE_ORPHAN_SECONDS": "6",
+    "GLINT_ARCHIVE_FREE_BYTES": "0",
+}
 
 pytestmark = pytest.mark.drill
 

@@ -1,14 +1,19 @@
 """What was inspected is found again over HTTP; a request that is repeated is not inspected twice."""
 
+import base64
 import hashlib
+import json
+import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy import text
 
+from service import inspection
 from service.archive import recorder
 from service.http.problems import Problem
 from tests.service.conftest import StartClient
@@ -46,6 +51,10 @@ def pages(client: TestClient, limit: int, query: str = "") -> list[list[str]]:
         found.append([inspection["id"] for inspection in page["inspections"]])
         cursor = page["next_cursor"]
     return found
+
+
+def cursor_of(time: str) -> str:
+    return base64.urlsafe_b64encode(json.dumps([time, "0" * 32]).encode()).decode()
 
 
 def test_an_answered_inspection_is_found_with_its_answer_and_its_pictures(client: TestClient) -> None:
@@ -123,6 +132,9 @@ def test_filters_restrict_what_is_found(start: StartClient) -> None:
     [
         "from=yesterday",
         "from=2026-01-01T00:00:00",
+        "from=0001-01-01T00:00:00%2B14:00",
+        "to=9999-12-31T23:59:59-14:00",
+        f"cursor={cursor_of('0001-01-01T00:00:00+14:00')}",
         "limit=0",
         "limit=501",
         "limit=x",
@@ -181,6 +193,34 @@ def test_a_repeated_key_gets_the_recorded_answer(client: TestClient) -> None:
     )
     assert picture.headers["x-glint-id"] == first["id"]
     assert picture.headers["content-type"] == "image/jpeg"
+
+
+def test_a_request_that_got_no_verdict_is_inspected_anew(client: TestClient) -> None:
+    photo = encode(unmeasurable_photo())
+    sent = {"content-type": "image/png", "idempotency-key": "abc"}
+    failed = [client.post("/inspect", content=photo, headers=sent) for _ in range(2)]
+    assert [response.status_code for response in failed] == [500, 500]
+    recorded = pages(client, 10, "verdict=invalid")[0]
+    assert recorded == [response.json()["id"] for response in reversed(failed)]
+    # The fault is gone: the same request gets a verdict, and from then on that.
+    assert post(client, BAD, idempotency_key="abc")["verdict"] == "scratched"
+    assert post(client, BAD, idempotency_key="abc")["replayed"]
+
+
+def test_a_photo_is_only_hashed_for_repeats_where_they_are_known_and_not_on_the_event_loop(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hashed_in = []
+
+    def sha256(data: bytes) -> Any:
+        hashed_in.append(threading.current_thread().name)
+        return hashlib.sha256(data)
+
+    monkeypatch.setattr(inspection, "hashlib", SimpleNamespace(sha256=sha256))
+    post(client)
+    assert hashed_in == []
+    post(client, idempotency_key="abc")
+    assert [name.startswith("glint-photo") for name in hashed_in] == [True]
 
 
 def test_a_key_of_another_photo_is_refused(client: TestClient) -> None:

@@ -29,3 +29,10 @@ def test_a_setting_that_does_not_hold_is_named(
     assert name.lower() in error.value.problem
     assert value in error.value.problem
     assert f"GLINT_{name}" in error.value.remedy
+
+
+def test_photos_are_not_taken_for_orphans_before_the_last_deadline() -> None:
+    assert Settings.of(max_deadline_ms=60_000, archive_orphan_seconds=60.1).archive_orphan_seconds == 60.1
+    for deadline in ("deadline_ms", "max_deadline_ms"):
+        with pytest.raises(SettingsError, match="longest deadline"):
+            Settings.of(**{deadline: 90_000}, archive_orphan_seconds=90.0)

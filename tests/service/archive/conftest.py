@@ -32,7 +32,15 @@ def start_archive(folder: Path) -> Iterator[StartArchive]:
     running: list[Archive] = []
 
     def start(**settings: object) -> Archive:
-        given = {"archive": str(folder), "archive_free_bytes": 0, "archive_orphan_seconds": 0.2, **settings}
+        given = {
+            "archive": str(folder),
+            "archive_free_bytes": 0,
+            "archive_orphan_seconds": 0.2,
+            # What is recorded here has deadlines of its own.
+            "deadline_ms": 100,
+            "max_deadline_ms": 100,
+            **settings,
+        }
         archive = Archive(Settings.of(**given))
         archive.start()
         running.append(archive)

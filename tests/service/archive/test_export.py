@@ -6,13 +6,15 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+from sqlalchemy import text
 from typer.testing import CliRunner
 
-from models.errors import GlintError
-from service.archive import export
+from models.errors import GlintError, UsageError
+from service.archive import command, export
 from service.archive.archive import Archive
 from service.cli import app
 from tests.service.archive.conftest import MakeEntry, record
+from tests.service.live import free_port
 
 
 def run(folder: Path, *options: str) -> None:
@@ -58,3 +60,24 @@ def test_without_an_archive_it_says_so_and_makes_none(tmp_path: Path) -> None:
     with pytest.raises(GlintError, match="There is no archive"):
         run(tmp_path / "nowhere", "--output", str(tmp_path / "all.csv"))
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("url", ["postgresql://glint@127.0.0.1:{port}/glint", "sqlite:///{folder}/notes.txt"])
+def test_an_archive_that_cannot_be_read_is_said_in_a_line(tmp_path: Path, url: str) -> None:
+    (tmp_path / "notes.txt").write_text("no database " * 100)
+    given = url.format(port=free_port(), folder=tmp_path)
+    with pytest.raises(UsageError, match="cannot be read"):
+        run(tmp_path, "--output", str(tmp_path / "all.csv"), "--database-url", given)
+    assert not (tmp_path / "all.csv").exists()
+
+
+def test_an_export_waits_longer_for_the_database_than_a_line_does(
+    archive: Archive, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = []
+    monkeypatch.setattr(command, "export", lambda archive, *more: seen.append(archive) or 0)
+    run(folder, "--output", str(tmp_path / "all.csv"))
+    with seen[0].engine.connect() as connection:
+        milliseconds = connection.execute(text("PRAGMA busy_timeout")).scalar_one()
+    seen[0].close()
+    assert milliseconds >= 60_000

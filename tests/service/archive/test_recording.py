@@ -1,21 +1,25 @@
 """An inspection is recorded whole and once, or its caller is told."""
 
 import sqlite3
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from sqlalchemy import event
 
-from service.archive.archive import Archive
+from service.archive.archive import LARGEST_CROWD, Archive
 from service.archive.errors import (
+    ArchiveBusyError,
     ArchiveUnavailableError,
     IdempotencyConflictError,
     NotRecordedError,
     PictureError,
 )
+from service.archive.presence import Presence
 from service.archive.queries import Filters
 from service.archive.recorder import Recorded
 from tests.drills.evidence import files_below
@@ -165,3 +169,66 @@ def test_status_tells_what_was_written_and_what_is_free(
     assert not status.low_water
     full = start_archive(archive_free_bytes=2**60)
     assert full.status().low_water
+
+
+def test_readers_take_no_connection_from_those_who_record(archive: Archive, make_entry: MakeEntry) -> None:
+    with ExitStack() as readers:
+        for _ in range(15):
+            readers.enter_context(archive._database.reading())
+        record(archive, make_entry(), seconds=2.0)
+    assert archive.failure == ""
+
+
+def test_only_a_few_ask_the_archive_at_a_time(archive: Archive, make_entry: MakeEntry) -> None:
+    entry = make_entry()
+    record(archive, entry)
+    questions = (
+        lambda: archive.page(Filters(), 10),
+        lambda: archive.find(entry.inspection.id),
+        lambda: archive.picture(found, found.photo),
+    )
+    found = archive.find(entry.inspection.id)
+    with ExitStack() as crowd:
+        for _ in range(LARGEST_CROWD):
+            crowd.enter_context(archive._turn())
+        with ThreadPoolExecutor(3) as callers:
+            errors = [callers.submit(question).exception() for question in questions]
+    assert [type(error) for error in errors] == [ArchiveBusyError] * 3
+    assert archive.failure == ""
+    for question in questions:
+        question()
+
+
+def test_a_failure_during_a_proof_outlives_it(
+    archive: Archive, make_entry: MakeEntry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    probe = archive._store.probe
+
+    def fail_meanwhile(writer: str, size: int) -> None:
+        probe(writer, size)
+        archive._keeper.report("the disk is full", 1_000_000)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(archive._store, "probe", fail_meanwhile)
+        archive._keeper._prove()
+        assert archive.failure == "the disk is full"
+    wait_until(lambda: archive.failure == "")
+
+
+def test_a_store_that_hangs_does_not_hold_up_the_end(
+    start_archive: StartArchive, make_entry: MakeEntry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archive = start_archive()
+    healed = threading.Event()
+    monkeypatch.setattr(archive._store, "write", lambda path, data: healed.wait(30.0))
+    future = archive.submit(make_entry(), time.monotonic() + 30.0)
+    wait_until(future.running)
+    begun = time.monotonic()
+    archive.close(timeout=0.3)
+    took = time.monotonic() - begun
+    healed.set()
+    assert took < 2.0
+    with pytest.raises(ArchiveUnavailableError, match="closed"):
+        future.result(5.0)
+    # It left its row, so that the next start looks for what it may have left in the store.
+    assert len(Presence(start_archive()._database, "").others()) == 2

@@ -134,3 +134,31 @@ def test_a_service_that_ends_as_it_should_leaves_no_trace(start_archive: StartAr
     first.close()
     second = start_archive()
     assert len(Presence(second._database, "").others()) == 1
+
+
+def test_a_full_disk_of_the_database_costs_no_photo_of_another_store(
+    start_archive: StartArchive, make_entry: MakeEntry
+) -> None:
+    archive = start_archive(photo_store="memory://full-database", archive_free_bytes=2**60)
+    entry = make_entry()
+    record(archive, entry)
+    tidy(archive)
+    assert states(archive) == {entry.inspection.id: "kept"}
+    assert archive.status().low_water
+
+
+def test_a_clock_far_ahead_at_start_makes_nothing_old(
+    start_archive: StartArchive, make_entry: MakeEntry, caplog: pytest.LogCaptureFixture
+) -> None:
+    first = start_archive()
+    entry, newest = make_entry(), make_entry()
+    for recorded, days in ((entry, 40), (newest, 35)):
+        record(first, recorded)
+        make_older(first, recorded.inspection.id, days)
+    first.close()
+    second = start_archive(retention_days=30)
+    record(second, make_entry())  # by the wrong clock, like the others of this run
+    tidy(second)
+    assert "kept" in states(second).values()
+    assert "removed" not in states(second).values()
+    assert "At start, the newest record was 35 days old" in caplog.text
