@@ -4,6 +4,8 @@ SERVE ?= 1
 MINUTES ?= 30
 UV_VERSION := 0.13.8
 BIN := .venv/bin
+# Two test processes of one thread each: side by side, threads would only wait for each other's cores.
+PYTEST_TWO := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 .PHONY: help setup demo test real drills soak image quick check format lock clean
 
@@ -31,7 +33,7 @@ check: setup  ## Lint, format check, types, import rules
 	$(BIN)/lint-imports
 
 test: check  ## Check, then run every test but those that take minutes
-	$(BIN)/python -m pytest -m "not real and not drill and not image"
+	$(PYTEST_TWO) -m "not real and not drill and not image"
 
 real: setup  ## Run the tests that take minutes on photos of real parts
 	$(BIN)/python -m pytest -m real
@@ -39,16 +41,18 @@ real: setup  ## Run the tests that take minutes on photos of real parts
 drills: setup  ## Provoke the faults of a plant, minutes of them; write docs/drills.md
 	rm -rf .drills
 	GLINT_DRILL_RESULTS=.drills $(BIN)/python -m pytest tests/drills -m "not real and not image"
-	$(BIN)/python -m tests.drills.table .drills
+	$(BIN)/python -m tests.drills.table .drills drills
 
 soak: setup  ## Load a service for 30 minutes (BUNDLE=... PHOTOS=...); write docs/drills.md
 	$(BIN)/python -m tests.drills.soak --minutes $(MINUTES) --docs $(if $(BUNDLE),--bundle $(BUNDLE) --photos $(PHOTOS))
 
-image: setup  ## Build and run the container image (needs root, buildah, debootstrap and network)
-	$(BIN)/python -m pytest -m image
+image: setup  ## Build and run the container image (needs root, buildah, debootstrap, network); write docs/drills.md
+	rm -rf .drills/image
+	GLINT_DRILL_RESULTS=.drills/image $(BIN)/python -m pytest -m image
+	$(BIN)/python -m tests.drills.table .drills/image image
 
 quick: check  ## Check, then run the tests that take seconds
-	$(BIN)/python -m pytest -m "not slow and not real and not drill and not image"
+	$(PYTEST_TWO) -m "not slow and not real and not drill and not image"
 
 format: setup  ## Format and mend what can be mended
 	$(BIN)/ruff format .

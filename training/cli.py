@@ -152,8 +152,8 @@ def evaluate(
 @app.command()
 def render(
     out: Annotated[Path, typer.Argument(help="Folder to write; must not exist or be empty.")],
-    good: Annotated[int, typer.Option(min=1, help="Good parts.")] = 120,
-    scratched: Annotated[int, typer.Option(min=0, help="Scratched parts.")] = 40,
+    good: Annotated[int, typer.Option(min=1, help="Good parts.")] = 240,
+    scratched: Annotated[int, typer.Option(min=0, help="Scratched parts.")] = 80,
     seed: Annotated[
         int, typer.Option(min=0, max=2**32 - 1, help="Seed; the same seed gives the same photos.")
     ] = 0,

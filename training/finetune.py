@@ -36,7 +36,8 @@ class FinetuneConfig:
         patience: epochs without a better calibration loss before stopping.
         epoch_samples: views drawn per epoch at most, half of them clean.
         views: views per photo that are drawn from: the photo itself and augmented ones.
-        readout_views: of these, how many the read-out is fitted on.
+        readout_views, readout_samples: on how many of these the read-out is fitted: per photo, and in all
+            (but each photo once).
         learning_rate: of the read-out and layer4; AdamW, warm-up over the first tenth, then cosine.
     """
 
@@ -47,6 +48,7 @@ class FinetuneConfig:
     epoch_samples: int = 320
     views: int = 8
     readout_views: int = 3
+    readout_samples: int = 1600
     learning_rate: float = 1e-4
     weight_decay: float = 0.05
     label_smoothing: float = 0.02
@@ -104,7 +106,8 @@ def finetune(
         truth=torch.from_numpy(calibration.labels),
         device=device,
     )
-    _fit_readout(stage, lessons, min(config.readout_views, lessons.views.views), progress)
+    n_views = min(config.readout_views, lessons.views.views, config.readout_samples // len(train.labels))
+    _fit_readout(stage, lessons, max(1, n_views), progress)
     history = [{"epoch": 0, **_judge(stage, lessons)}]
     groups = _parameter_groups(trunk, head, config)
     if groups:

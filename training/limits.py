@@ -16,7 +16,10 @@ from scipy.stats import norm
 
 from models.decision import Limits
 from models.manifest import HeatmapScale, LimitOrigin, LimitOrigins
-from training.metrics import rate_interval
+from training.metrics import auroc, rate_interval
+
+# Below this a classifier's rank order is not worth much; PaDiM alone reaches it on most parts.
+WEAK_CLASSIFIER = 0.8
 
 # Scores that no log-normal distribution describes must not push the limit out of reach.
 LARGEST_RAISE = 1.5
@@ -106,7 +109,15 @@ def _classifier_limit(scores: Scores, defective: Flags, target: float) -> tuple[
         middle = float(expit(0.5 * (_logit(limit) + _logit(float(above.min())))))
         if middle > limit:
             limit, method = middle, "conformal, moved towards the defects"
-    return limit, _origin(method, target, good, bad, limit)
+    origin = _origin(method, target, good, bad, limit)
+    ranked = auroc([*good, *bad], [False] * len(good) + [True] * len(bad))
+    if ranked is not None and ranked < WEAK_CLASSIFIER:
+        weak = (
+            f"The classifier hardly tells held-out defects from good parts (AUROC {ranked:.2f}): it needs "
+            "photos of more defects, or a better trunk; do not count on it."
+        )
+        origin = origin.model_copy(update={"note": f"{origin.note} {weak}".strip()})
+    return limit, origin
 
 
 def _conformal(good: Scores, target: float) -> float:

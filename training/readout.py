@@ -13,6 +13,7 @@ import torch
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
+from threadpoolctl import threadpool_limits
 from torch import Tensor, nn
 
 Floats = npt.NDArray[np.floating[Any]]
@@ -37,7 +38,9 @@ def fit_readout(readout: nn.Linear, train: Tensor, labels: Tensor, held_out: Ten
     centre, spread = features.mean(axis=0), features.std(axis=0) + 1e-6
     features = (features - centre) / spread
     judged = (held_out.numpy().astype(np.float32) - centre) / spread
-    fits = [_fit(features, labels.numpy(), strength) for strength in _STRENGTHS]
+    # Two threads on so small a matrix mostly wait for each other.
+    with threadpool_limits(1):
+        fits = [_fit(features, labels.numpy(), strength) for strength in _STRENGTHS]
     losses = [_loss(fit, judged, truth.numpy()) for fit in fits]
     best = fits[int(np.argmin(losses))]
     coefficients, offsets = best.coef_, best.intercept_

@@ -3,8 +3,8 @@
 import re
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Query, Request
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
+from fastapi import APIRouter, Path, Query, Request
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, WithJsonSchema
 from starlette.responses import Response
 
 from models.answer import Inspection
@@ -31,6 +31,9 @@ def _problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     }
 
 
+# Said in the document alone: any other id is one that nobody knows.
+InspectionId = Annotated[str, Path(json_schema_extra={"pattern": "^[0-9a-f]{32}$"})]
+
 router = APIRouter(tags=["archive"])
 
 _PICTURE: dict[str, Any] = {
@@ -46,8 +49,8 @@ def _name(field: str) -> AfterValidator:
     return AfterValidator(lambda value: check_text(field, value))
 
 
-# For the OpenAPI document; `check_text` says what is wrong in words.
-_TEXT = {"maxLength": MAX_LENGTH, "pattern": TEXT_PATTERN}
+# What `check_text` takes, for the document.
+_TEXT = WithJsonSchema({"type": "string", "maxLength": MAX_LENGTH, "pattern": TEXT_PATTERN})
 
 
 class Search(BaseModel):
@@ -61,12 +64,11 @@ class Search(BaseModel):
         description="Recorded at or after this time; with its zone: 2026-01-01T06:00:00Z.",
     )
     until: AwareDatetime | None = Field(default=None, alias="to", description="Recorded before this time.")
-    part: Annotated[str, _name("part")] | None = Field(default=None, json_schema_extra=_TEXT)
-    camera: Annotated[str, _name("camera")] | None = Field(default=None, json_schema_extra=_TEXT)
-    serial: Annotated[str, _name("serial")] | None = Field(default=None, json_schema_extra=_TEXT)
-    verdict: Annotated[str, _name("verdict")] | None = Field(
+    part: Annotated[str, _name("part"), _TEXT] | None = None
+    camera: Annotated[str, _name("camera"), _TEXT] | None = None
+    serial: Annotated[str, _name("serial"), _TEXT] | None = None
+    verdict: Annotated[str, _name("verdict"), _TEXT] | None = Field(
         default=None,
-        json_schema_extra=_TEXT,
         description="`clean`, a defect class, `anomalous`, or `invalid`.",
     )
     needs_review: bool | None = None
@@ -129,7 +131,7 @@ def search(request: Request, wanted: Annotated[Search, Query()]) -> InspectionPa
 
 
 @router.get("/inspections/{inspection_id}", summary="One inspection", responses=_problems(404, 422, 503))
-def detail(request: Request, inspection_id: str) -> InspectionDetail:
+def detail(request: Request, inspection_id: InspectionId) -> InspectionDetail:
     record = _find(request, inspection_id)
     return InspectionDetail.model_validate({**_fields(record), "answer": record.inspection})
 
@@ -140,7 +142,7 @@ def detail(request: Request, inspection_id: str) -> InspectionDetail:
     response_class=Response,
     responses={200: _PICTURE, **_problems(404, 422, 503)},
 )
-def image(request: Request, inspection_id: str) -> Response:
+def image(request: Request, inspection_id: InspectionId) -> Response:
     record = _find(request, inspection_id)
     data = _archive(request).picture(record, record.photo)
     return Response(data, media_type=record.image_media_type)
@@ -152,7 +154,7 @@ def image(request: Request, inspection_id: str) -> Response:
     response_class=Response,
     responses={200: _PICTURE, **_problems(404, 422, 503)},
 )
-def overlay(request: Request, inspection_id: str) -> Response:
+def overlay(request: Request, inspection_id: InspectionId) -> Response:
     record = _find(request, inspection_id)
     data = _archive(request).picture(record, record.overlay)
     return Response(data, media_type="image/png" if str(record.overlay).endswith(".png") else "image/jpeg")

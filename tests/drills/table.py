@@ -1,4 +1,4 @@
-"""Puts the rows that drills wrote into the table of docs/drills.md: `python -m tests.drills.table ROWS`."""
+"""Puts the rows that drills wrote into docs/drills.md: `python -m tests.drills.table ROWS SECTION`."""
 
 import json
 import sys
@@ -21,11 +21,11 @@ def _cell(text: str) -> str:
     return " ".join(text.split()).replace("|", "\\|")
 
 
-def main(results: Path) -> None:
-    """Read the rows in the folder `results` and write the page's table."""
+def main(results: Path, section: str) -> None:
+    """Read the rows in the folder `results` and write a section's table."""
     lines = (results / RESULTS_FILE).read_text(encoding="utf-8").splitlines()
-    write_section("drills.md", "drills", table_of([json.loads(line) for line in lines]))
+    write_section("drills.md", section, table_of([json.loads(line) for line in lines]))
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), sys.argv[2])

@@ -105,3 +105,12 @@ def test_no_classifier_without_defect_classes() -> None:
 def test_a_tail_that_is_not_log_normal_does_not_push_the_limit_out_of_reach() -> None:
     good = [0.0] * 5 + [10.0] * 15
     assert 10.0 < choose(good, target=0.01).limits.anomaly <= 15.0
+
+
+def test_a_classifier_that_tells_nothing_apart_is_said_so() -> None:
+    good = np.random.default_rng(2).gamma(9.0, 2.0, 300).tolist()
+    guessed = np.random.default_rng(3).uniform(0.0, 1.0, 330).tolist()
+    weak = choose(good, [50.0] * 30, good_p=guessed[:300], bad_p=guessed[300:], target=0.02)
+    assert "hardly tells held-out defects" in weak.origins.classifier.note
+    able = choose(good, [50.0] * 30, good_p=[0.1] * 300, bad_p=[0.9] * 30, target=0.02)
+    assert able.origins.classifier.note == ""

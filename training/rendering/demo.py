@@ -31,8 +31,8 @@ _KINDS: tuple[tuple[int, str, Defect | None], ...] = (
 def render_parts(
     out: Path,
     *,
-    good: int = 120,
-    scratched: int = 40,
+    good: int = 240,
+    scratched: int = 80,
     dented: int = 0,
     stained: int = 0,
     size: Size = (320, 320),

@@ -7,15 +7,19 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import text
 
+from service.archive import migrations
 from service.archive.archive import Archive
 from service.archive.database import Database
 from service.archive.errors import ArchiveSchemaError
-from service.archive.schema import check_schema
+from service.archive.schema import REVISION, check_schema
 from service.archive.tables import metadata
 from service.errors import SettingsError
 from service.settings import Settings
+
+OPEN = "import sys; from service.archive.database import Database; Database(sys.argv[1]).open()"
 
 
 @pytest.fixture
@@ -29,6 +33,19 @@ def test_the_migrations_make_the_tables_that_the_code_uses(database: Database) -
     database.open()
     with database.engine.connect() as connection:
         assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+
+
+def test_the_revision_that_is_looked_for_is_the_newest_step() -> None:
+    folder = Path(migrations.__file__).parent
+    assert ScriptDirectory(str(folder)).get_current_head() == REVISION
+
+
+def test_a_database_that_is_up_to_date_is_opened_without_alembic(database: Database) -> None:
+    database.open()
+    program = f"{OPEN}; assert 'alembic' not in sys.modules"
+    subprocess.run(
+        [sys.executable, "-c", program, f"sqlite:///{database.folder}/inspections.sqlite"], check=True
+    )
 
 
 def test_sqlite_loses_nothing_that_it_has_committed(database: Database) -> None:
@@ -48,9 +65,6 @@ def test_a_database_of_a_newer_glint_is_refused(database: Database, tmp_path: Pa
     archive.close()
     with pytest.raises(ArchiveSchemaError, match="'9999'"):
         check_schema(database.engine)
-
-
-OPEN = "import sys; from service.archive.database import Database; Database(sys.argv[1]).open()"
 
 
 def test_processes_that_start_together_do_not_collide(tmp_path: Path, database: Database) -> None:
