@@ -146,6 +146,8 @@ def test_no_upload_brings_the_service_down_or_gets_a_verdict_it_should_not(
     assert {200, 400, 413, 415, 422} <= set(cameras.statuses)
     assert after_kb - warm_kb < GROWTH_KB
     assert not [line for line in log if "Traceback" in line or " failed." in line]
+    if count < UPLOADS:
+        return
     by_status = ", ".join(f"{n:,} x {status}" for status, n in sorted(cameras.statuses.items()))
     drill_record(
         fault=f"Hostile uploads ({count:,})",
