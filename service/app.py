@@ -15,6 +15,7 @@ from service.access.ring import KeyRing
 from service.archive.archive import Archive, open_archive
 from service.http.access import AccessControl
 from service.http.archive import router as archive_router
+from service.http.bodies import BodyLimits
 from service.http.bundles import router as bundles_router
 from service.http.headers import SecurityHeaders
 from service.http.limits import HeadLimits
@@ -81,6 +82,7 @@ def create_app(
     install_problem_handlers(app)
     complete_openapi(app, settings)
     # The last one added sees a request first.
+    app.add_middleware(BodyLimits, seconds=1e-3 * settings.deadline_ms)
     app.add_middleware(AccessControl, settings=settings, keys=keys)
     app.add_middleware(HeadLimits)
     app.add_middleware(UnforeseenErrors)
