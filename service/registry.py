@@ -114,6 +114,11 @@ class Registry:
             self._failure = str(error)
             log.error("No bundle can be loaded: %s", error)
             return
+        except Exception as error:
+            # Whatever it was, it must not look as if bundles were being loaded for ever.
+            self._failure = f"The bundles cannot be looked for: {error!r}."
+            log.exception("No bundle can be loaded.")
+            return
         loading = PartStatus(state="loading", reason="It is being loaded.")
         self._statuses = dict.fromkeys([*found.paths, *found.failures], loading)
         self._paths = {**found.paths, **found.unreadable}

@@ -123,6 +123,26 @@ def test_a_part_that_failed_can_be_healed_by_another_version(start: StartClient,
     assert judge(client) == (OLD, "anomalous")
 
 
+def test_a_state_folder_that_cannot_be_looked_into_is_named(
+    start: StartClient, bundles: Path, tmp_path: Path
+) -> None:
+    client = start(bundles=bundles, state=tmp_path / ("x" * 300))  # no path may be so long, not even root's
+    assert "active.json cannot be read" in client.get("/readyz").json()["reasons"][0]
+    assert client.post("/inspect", content=ODD, headers=JPEG).json()["code"] == "not_ready"
+
+
+def test_an_unforeseen_fault_of_the_loader_is_said_in_readiness(
+    start: StartClient, bundles: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: Path) -> None:
+        raise MemoryError("no memory is left")
+
+    monkeypatch.setattr("models.bundle.survey_bundles", fail)
+    readiness = start(bundles=bundles).get("/readyz")
+    assert readiness.status_code == 503
+    assert "no memory is left" in readiness.json()["reasons"][0]
+
+
 def torn(bundles: Path, version: str = "20260103-000000") -> Path:
     """A newer bundle, whose manifest was cut off."""
     manifest = make_tiny_bundle(bundles, version=version) / "manifest.json"
