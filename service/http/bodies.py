@@ -47,7 +47,7 @@ class _TooLargeError(Exception):
 
 
 def _is_photo(scope: Scope) -> bool:
-    path = scope["path"].removeprefix(scope.get("root_path", ""))
+    path: str = scope["path"].removeprefix(scope.get("root_path", ""))
     return scope["method"] == "POST" and path == INSPECT
 
 
