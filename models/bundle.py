@@ -181,10 +181,14 @@ def write_manifest(folder: Path, manifest: Manifest) -> Manifest:
 
 @dataclass(frozen=True)
 class FoundBundles:
-    """The newest complete bundle of each part, and why there is none that may be used of the other parts."""
+    """The newest complete bundle of each part, and why there is none that may be used of the other parts.
+
+    `unreadable` holds the newest bundles of those parts of which it could be found: older ones lie beside it.
+    """
 
     paths: dict[str, Path]
     failures: dict[str, BundleError]
+    unreadable: dict[str, Path]
 
 
 def find_bundles(root: Path) -> dict[str, Path]:
@@ -211,9 +215,9 @@ def survey_bundles(root: Path) -> FoundBundles:
     """
     newest: dict[str, Path] = {}
     failures: dict[str, BundleError] = {}
-    blocked: set[Path] = set()
+    unreadable: dict[str, Path] = {}
     for path in sorted(_folders_of_bundles(root, failures), key=lambda path: path.name, reverse=True):
-        if path.parent in blocked:
+        if any(newer.parent == path.parent for newer in unreadable.values()):
             continue
         try:
             newest.setdefault(Bundle.open(path, verify=False).manifest.part, path)
@@ -221,13 +225,14 @@ def survey_bundles(root: Path) -> FoundBundles:
             if any(newer.parent == path.parent for newer in newest.values()):
                 log.warning("An older bundle is passed over: %s", error)
             else:
-                failures[path.absolute().parent.name] = error
-                blocked.add(path.parent)
+                part = path.absolute().parent.name
+                failures[part], unreadable[part] = error, path
     if not newest and not failures:
         raise BundleError(
             f"{root} holds no complete bundle.", "Train one: `glint train PHOTOS --part NAME --bundles DIR`."
         )
-    return FoundBundles({part: path for part, path in newest.items() if part not in failures}, failures)
+    usable = {part: path for part, path in newest.items() if part not in failures}
+    return FoundBundles(usable, failures, unreadable)
 
 
 def _folders_of_bundles(root: Path, failures: dict[str, BundleError]) -> list[Path]:

@@ -6,6 +6,7 @@ import os
 import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from importlib.metadata import version
 
 from fastapi import FastAPI
@@ -15,6 +16,7 @@ from service.access.ring import KeyRing
 from service.archive.archive import Archive, open_archive
 from service.http.access import AccessControl
 from service.http.archive import router as archive_router
+from service.http.bodies import BodyLimits
 from service.http.bundles import router as bundles_router
 from service.http.headers import SecurityHeaders
 from service.http.limits import HeadLimits
@@ -25,6 +27,7 @@ from service.http.problems import install_problem_handlers
 from service.http.requests import CloseUnreadUploads, RequestIds, UnforeseenErrors
 from service.http.routes import router
 from service.inspection import InspectionService
+from service.readiness import readiness_of
 from service.registry import Registry
 from service.settings import Settings
 from service.telemetry.telemetry import Telemetry
@@ -71,7 +74,8 @@ def create_app(
     app.state.registry = registry
     app.state.keys = keys
     app.state.archive = archive
-    telemetry = Telemetry(settings, registry, os.environ, archive.status if archive else None)
+    app.state.readiness = readiness = partial(readiness_of, registry, archive, keys)
+    telemetry = Telemetry(settings, registry, os.environ, readiness, archive.status if archive else None)
     app.state.telemetry = telemetry
     app.state.inspections = InspectionService(registry, settings, archive, observe=telemetry.inspected)
     app.include_router(router)
@@ -81,6 +85,7 @@ def create_app(
     install_problem_handlers(app)
     complete_openapi(app, settings)
     # The last one added sees a request first.
+    app.add_middleware(BodyLimits, seconds=1e-3 * settings.deadline_ms)
     app.add_middleware(AccessControl, settings=settings, keys=keys)
     app.add_middleware(HeadLimits)
     app.add_middleware(UnforeseenErrors)

@@ -15,6 +15,7 @@ from models.decision import INVALID
 from models.overlay import OverlayFormat, encode_picture
 from models.photo import PhotoLimits
 from service.archive.archive import Archive
+from service.archive.errors import ArchiveUnavailableError
 from service.archive.recorder import Entry, Recorded
 from service.errors import (
     CanaryFailedError,
@@ -138,14 +139,18 @@ class InspectionService:
         (inspection, overlay, form), waited_again = await self._in_pool(
             order, _conclude, order, part, prepared, ran, self._archive
         )
-        if part.canary.failure:
-            # It failed while this photo was inspected, perhaps by the same fault.
-            raise CanaryFailedError(inspection.part, part.canary.failure)
+        _check_canary(part)
         timings = {**inspection.timings_ms, "queue": round(ran.queue_ms + waited + waited_again, 3)}
         timings["total"] = round(1e3 * (time.monotonic() - started), 3)
         inspection = inspection.model_copy(update={"timings_ms": timings})
         recorded = await self._record(order, Recorded(inspection, overlay, form, repeated=False))
         _check_verdict(recorded.inspection)
+        try:
+            _check_canary(part)
+        except CanaryFailedError as error:
+            if not recorded.repeated:
+                await self._withdraw(recorded.inspection, error.problem)
+            raise
         if recorded.repeated:
             return _answer(order, recorded)
         if self._archive is not None:
@@ -175,6 +180,7 @@ class InspectionService:
         if found is None:
             return None
         _check_verdict(found.inspection)
+        _check_canary(part)
         return _answer(order, found)
 
     async def _refuse(self, order: Order, part: LoadedPart, prepared: "Prepared") -> None:
@@ -196,6 +202,15 @@ class InspectionService:
             key = self._archive.request_key(order.idempotency_key, order.serial, sha256)
         entry = Entry(done.inspection, order.data, done.overlay, done.overlay_format, key)
         return await asyncio.wrap_future(self._archive.submit(entry, order.deadline))
+
+    async def _withdraw(self, inspection: Inspection, reason: str) -> None:
+        """Take back a verdict that is recorded and will not be given."""
+        if self._archive is None:
+            return
+        try:
+            await asyncio.wrap_future(self._archive.submit_withdrawal(inspection, reason))
+        except ArchiveUnavailableError:
+            log.exception("The record of %s holds a verdict that was not given: %s", inspection.id, reason)
 
     async def _in_pool(self, order: Order, function: Callable[..., T], *args: Any) -> tuple[T, float]:
         """Run in the pool unless the deadline passes first; return the milliseconds waited as well."""
@@ -222,6 +237,12 @@ def _answer(order: Order, recorded: Recorded) -> Inspected:
     """The answer to an order: an overlay that only the archive wanted is left out."""
     overlay = recorded.overlay if order.overlay is not None else None
     return Inspected(recorded.inspection, overlay, recorded.overlay_format, recorded.repeated)
+
+
+def _check_canary(part: LoadedPart) -> None:
+    """Raise if the canary has failed since the photo came in, perhaps by a fault that met the photo too."""
+    if part.canary.failure:
+        raise CanaryFailedError(part.inspector.manifest.part, part.canary.failure)
 
 
 def _check_verdict(inspection: Inspection) -> None:

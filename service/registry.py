@@ -114,13 +114,23 @@ class Registry:
             self._failure = str(error)
             log.error("No bundle can be loaded: %s", error)
             return
+        except Exception as error:
+            # Whatever it was, it must not look as if bundles were being loaded for ever.
+            self._failure = f"The bundles cannot be looked for: {error!r}."
+            log.exception("No bundle can be loaded.")
+            return
         loading = PartStatus(state="loading", reason="It is being loaded.")
-        self._statuses = dict.fromkeys(found.paths, loading)
-        self._paths = dict(found.paths)
+        self._statuses = dict.fromkeys([*found.paths, *found.failures], loading)
+        self._paths = {**found.paths, **found.unreadable}
+        # An unreadable newest bundle is no reason to give up an older one that was chosen by hand.
+        pinned = {part: path for part, path in found.unreadable.items() if part in chosen}
         for part, failure in found.failures.items():
-            self._mark_failed(part, str(failure))
+            if part in pinned:
+                log.warning("The newest bundle of %s cannot be used: %s", part, failure)
+            else:
+                self._mark_failed(part, str(failure))
         self._found = True
-        for part, path in found.paths.items():
+        for part, path in [*found.paths.items(), *pinned.items()]:
             if not self._stopping.is_set():
                 self._try_to_load(part, path, chosen.get(part))
         if self.readiness().ready:
@@ -175,8 +185,10 @@ class Registry:
         """
         if not self._found:
             raise NotReadyError(self._failure or "The bundles are being loaded.")
-        if part not in self._paths:
+        if part not in self._statuses:
             raise UnknownPartError(part, self.part_names)
+        if part not in self._paths:
+            raise NotReadyError(f"The bundles of {part} cannot be listed. {self._statuses[part].reason}")
         return versions_of(part, self._paths[part])
 
     def activate(self, part: str, version: str) -> Activated:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 
 import uvicorn
+from fastapi import FastAPI
 
 from service.app import create_app, end_process
 from service.archive.archive import open_archive
@@ -37,17 +38,22 @@ def serve(settings: Settings) -> None:
         SettingsError: when the address cannot be listened on.
     """
     configure_logging(settings.log_format)
+    # What is refused at once comes first; what takes long, or leaves traces, after it.
     registry = Registry(settings, end_process)
     archive = open_archive(settings)
-    if settings.device == "cuda":
-        registry.load()
     app = create_app(settings, registry=registry, archive=archive)
-    if archive is not None:
-        archive.start()
-    listeners = [_listen(settings.host, settings.port, "--host", "--port")]
-    if settings.management_port is not None:
-        host, port = settings.management_host, settings.management_port
-        listeners.append(_listen(host, port, "--management-host", "--management-port"))
+    with contextlib.ExitStack() as opened:
+        sockets = [opened.enter_context(each) for each in _bind_all(settings)]
+        if settings.device == "cuda":
+            registry.load()
+        if archive is not None:
+            archive.start()
+        _run(app, settings, sockets)
+
+
+def _run(app: FastAPI, settings: Settings, sockets: list[socket.socket]) -> None:
+    for each in sockets:
+        log.info("Listening on http://%s:%d", *each.getsockname()[:2])
     config = uvicorn.Config(
         app,
         http=GuardedProtocol,
@@ -60,21 +66,32 @@ def serve(settings: Settings) -> None:
         h11_max_incomplete_event_size=MAX_HEADER_BYTES,
     )
     with _signals_end_quietly():
-        uvicorn.Server(config).run(sockets=listeners)
+        uvicorn.Server(config).run(sockets=sockets)
     _end_what_hangs()
 
 
-def _listen(host: str, port: int, host_option: str, port_option: str) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+def _bind_all(settings: Settings) -> Iterator[socket.socket]:
+    yield _bind(settings.host, settings.port, "--host", "--port")
+    if settings.management_port is not None:
+        host, port = settings.management_host, settings.management_port
+        yield _bind(host, port, "--management-host", "--management-port")
+
+
+def _bind(host: str, port: int, host_option: str, port_option: str) -> socket.socket:
+    """Take the port; nobody can connect before the server listens."""
+    bound = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if bound.family == socket.AF_INET6:
+        bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
     try:
-        listener = socket.create_server((host, port), family=family)
+        bound.bind((host, port))
     except OSError as error:
+        bound.close()
         raise SettingsError(
             f"Nothing can listen on {host} port {port}: {error.strerror}.",
             f"Stop what listens there, or use another {port_option} or {host_option}.",
         ) from error
-    log.info("Listening on http://%s:%d", *listener.getsockname()[:2])
-    return listener
+    return bound
 
 
 def _end_what_hangs() -> None:

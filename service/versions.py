@@ -66,13 +66,15 @@ class ActiveVersions:
         Raises:
             SettingsError: when the file cannot be read: the newest bundle may not be the one that was chosen.
         """
-        if self._file is None or not self._file.exists():
+        if self._file is None:
             return {}
         try:
             chosen = json.loads(self._file.read_bytes())
             if not isinstance(chosen, dict) or not all(isinstance(v, str) for v in chosen.values()):
                 raise ValueError("it is not a table of part and version")
-        except (OSError, ValueError) as error:
+        except (FileNotFoundError, NotADirectoryError):
+            return {}
+        except (OSError, ValueError, RecursionError) as error:
             raise SettingsError(
                 f"{self._file} cannot be read: {error}.",
                 "Restore it, or remove it to serve the newest bundle of each part.",

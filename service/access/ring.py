@@ -1,6 +1,7 @@
 """The keys of a running service, which follow their file."""
 
 import logging
+import threading
 import time
 from pathlib import Path
 
@@ -14,11 +15,12 @@ LOOK_AGAIN_SECONDS = 1.0
 
 
 class KeyRing:
-    """Recognises keys by the file's latest whole table. Use it from one thread."""
+    """Recognises keys by the file's latest whole table. Safe to use from several threads."""
 
     def __init__(self, path: Path) -> None:
         """Raises `KeysError` when the file is missing or broken: a service does not start on a guess."""
         self._path = path
+        self._lock = threading.Lock()
         self._seen = _signature(path)
         self._table = read_keys(path)
         self._problem = ""
@@ -38,6 +40,10 @@ class KeyRing:
         return self._problem
 
     def _follow(self) -> None:
+        with self._lock:
+            self._look_again()
+
+    def _look_again(self) -> None:
         now = time.monotonic()
         if now - self._looked < LOOK_AGAIN_SECONDS:
             return

@@ -31,8 +31,6 @@ RULES = (
     Rule("GET", "/parts/**", "operator"),
     Rule("GET", "/inspections", "operator"),
     Rule("GET", "/inspections/**", "operator"),
-    Rule("POST", "/inspections/*/review", "operator"),
-    Rule("POST", "/inspections/*/reviews", "operator"),
 )
 
 

@@ -27,6 +27,7 @@ from service.archive.records import Record
 from service.archive.retention import Retention
 from service.archive.status import ArchiveStatus
 from service.archive.store import open_store
+from service.archive.withdrawal import withdraw
 from service.settings import Settings
 
 OFF = "none"
@@ -157,6 +158,10 @@ class Archive:
     def submit_search(self, part: str, request_key: str, sha256: str) -> "Future[Recorded | None]":
         """Look for an earlier request; the future raises as that of `submit` does."""
         return self._pool.submit(self._recorder.find_repeated, part, request_key, sha256)
+
+    def submit_withdrawal(self, inspection: Inspection, reason: str) -> "Future[None]":
+        """Take a recorded verdict back; the future raises `ArchiveUnavailableError` if that failed."""
+        return self._pool.submit(withdraw, self._database, inspection, reason)
 
     def page(
         self, filters: Filters, limit: int, after: Cursor | None = None

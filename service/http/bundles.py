@@ -80,7 +80,9 @@ async def versions(part: str, request: Request) -> list[VersionAnswer]:
     summary="Put another bundle of a part in place, without dropping a photo",
     responses=_problems(
         _404="There is no such part or version.",
+        _408="The body did not arrive in time.",
         _409="It cannot be trusted, or another is being loaded; what served goes on serving.",
+        _413="The body is too large.",
         _422="The body cannot be used.",
         _503="The bundles are being looked for.",
     ),
@@ -88,13 +90,15 @@ async def versions(part: str, request: Request) -> list[VersionAnswer]:
 async def activate(part: str, activation: Activation, request: Request) -> ActivationAnswer:
     registry: Registry = request.app.state.registry
     done = await asyncio.to_thread(registry.activate, part, activation.version)
+    key_id = request.scope["state"].get("key_id")
     log.info(
-        "Activated: part=%s version=%s previous=%s key=%s request=%s",
+        "Activated: part=%s version=%s previous=%s by %s, request=%s",
         done.part,
         done.version,
         done.previous,
-        request.scope["state"].get("key_id"),
+        key_id or "anybody",
         inspection_id_of(request),
+        extra={"part": done.part, "key_id": key_id},
     )
     return ActivationAnswer(
         part=done.part,

@@ -22,6 +22,13 @@ DOCS_POLICY = (
 CACHING = "no-store"
 
 
+def complete(headers: MutableHeaders, path: str = "") -> None:
+    """Add them to the headers of an answer to a request for `path`; empty if it is not known."""
+    headers.update(ALWAYS)
+    headers.setdefault("cache-control", CACHING)
+    headers["content-security-policy"] = DOCS_POLICY if path == DOCS else POLICY
+
+
 class SecurityHeaders:
     """Adds them to every answer, errors included; `Cache-Control` only where an answer has none itself."""
 
@@ -36,10 +43,7 @@ class SecurityHeaders:
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 message = {**message, "headers": list(message.get("headers", []))}
-                headers = MutableHeaders(scope=message)
-                headers.update(ALWAYS)
-                headers.setdefault("cache-control", CACHING)
-                headers["content-security-policy"] = DOCS_POLICY if scope["path"] == DOCS else POLICY
+                complete(MutableHeaders(scope=message), scope["path"])
             await send(message)
 
         await self._app(scope, receive, send_with_headers)

@@ -1,9 +1,10 @@
 """`GET /metrics` for Prometheus."""
 
 from fastapi import APIRouter, Request
-from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 from starlette.responses import Response
+
+from service.telemetry.telemetry import Telemetry
 
 router = APIRouter()
 
@@ -20,6 +21,6 @@ router = APIRouter()
     },
 )
 def metrics(request: Request) -> Response:
-    registry: CollectorRegistry = request.app.state.telemetry.metrics.registry
+    telemetry: Telemetry = request.app.state.telemetry
     encode, content_type = choose_encoder(request.headers.get("accept", ""))
-    return Response(encode(registry), headers={"content-type": content_type})
+    return Response(encode(telemetry.scraped()), headers={"content-type": content_type})

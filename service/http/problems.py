@@ -27,6 +27,7 @@ _KNOWN: Mapping[str, tuple[int, str]] = {
     "forbidden": (403, "Not allowed with this key"),
     "unknown_part": (404, "No such part is loaded"),
     "upload_too_slow": (408, "The upload took too long"),
+    "body_too_large": (413, "The body is too large"),
     "too_many_bytes": (413, "The photo has too many bytes"),
     "too_many_pixels": (413, "The photo has too many pixels"),
     "not_an_image": (415, "Not an image"),

@@ -7,6 +7,7 @@ from typing import Any
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from service.http.headers import complete
 from service.http.problems import problem_response
 
 HEAD_SECONDS = 10.0
@@ -23,7 +24,8 @@ class GuardedProtocol(H11Protocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        if len(self.connections) > MAX_CONNECTIONS:
+        # By port, so that a flood of the cameras' port does not keep the health check from its own.
+        if sum(_port_of(other) == _port_of(self) for other in self.connections) > MAX_CONNECTIONS:
             transport.abort()
             return
         self._watch()
@@ -45,9 +47,10 @@ class GuardedProtocol(H11Protocol):
         if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
             detail = "The request is not valid HTTP/1.1, or its head is too large. Send it again, whole."
             response = problem_response("malformed_request", detail, uuid.uuid4().hex)
-            headers = [*response.raw_headers, (b"connection", b"close")]
+            complete(response.headers)
+            response.headers["connection"] = "close"
             events: list[Any] = [
-                h11.Response(status_code=response.status_code, headers=headers),
+                h11.Response(status_code=response.status_code, headers=response.raw_headers),
                 h11.Data(data=bytes(response.body)),
                 h11.EndOfMessage(),
             ]
@@ -66,3 +69,9 @@ class GuardedProtocol(H11Protocol):
         if self._head_timer is not None:
             self._head_timer.cancel()
             self._head_timer = None
+
+
+def _port_of(connection: object) -> int | None:
+    """The port that the client connected to."""
+    server: tuple[str, int] | None = getattr(connection, "server", None)
+    return server[1] if server else None

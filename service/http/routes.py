@@ -12,8 +12,6 @@ from starlette.responses import Response
 
 from models.decision import Limits
 from models.manifest import LimitOrigins, TrunkProvenance
-from service.access.ring import KeyRing
-from service.archive.archive import Archive
 from service.errors import RequestError, WorkerDiedError
 from service.http.answers import json_answer, picture_answer
 from service.http.documentation import (
@@ -174,14 +172,7 @@ async def healthz(request: Request) -> Alive:
     responses={503: {"model": Readiness, "description": "Not ready; `reasons` says why."}},
 )
 async def readyz(request: Request) -> Response:
-    registry: Registry = request.app.state.registry
-    keys: KeyRing | None = request.app.state.keys
-    readiness = registry.readiness()
-    archive: Archive | None = request.app.state.archive
-    if keys is not None and keys.problem:
-        readiness = readiness.but(keys.problem)
-    if archive is not None and archive.failure:
-        readiness = readiness.but(f"The archive cannot be used: {archive.failure}.")
+    readiness: Readiness = request.app.state.readiness()
     return Response(
         readiness.model_dump_json(), 200 if readiness.ready else 503, media_type="application/json"
     )

@@ -7,7 +7,7 @@ from typing import Protocol
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from service.registry import Registry
+from service.registry import Readiness, Registry
 from service.telemetry.drift_watch import DriftWatch
 
 
@@ -51,9 +51,16 @@ ArchiveSource = Callable[[], ArchiveState]
 class StateCollector(Collector):
     """Reads the service's state at the moment it is asked."""
 
-    def __init__(self, registry: Registry, drift: DriftWatch, archive: ArchiveSource | None) -> None:
-        """`archive` gives the archive's state; None: there is no archive."""
+    def __init__(
+        self,
+        registry: Registry,
+        drift: DriftWatch,
+        readiness: Callable[[], Readiness],
+        archive: ArchiveSource | None,
+    ) -> None:
+        """`readiness` gives what `/readyz` says, `archive` the archive's state; None: there is no archive."""
         self._registry = registry
+        self._ready = readiness
         self._drift = drift
         self._archive_state = archive
 
@@ -70,7 +77,7 @@ class StateCollector(Collector):
         yield from self._drifts()
 
     def _readiness(self) -> Iterator[Metric]:
-        readiness = self._registry.readiness()
+        readiness = self._ready()
         yield _gauge("glint_ready", "Whether photos of every part can be inspected.", float(readiness.ready))
         ready = GaugeMetricFamily(
             "glint_part_ready", "Whether the part's bundle is loaded and proved.", labels=["part"]

@@ -13,6 +13,19 @@ SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.
 SCORES = tuple(step / 20 for step in range(1, 21))
 
 
+# The problems that raise an alarm (docker/prometheus/rules.yml).
+ALARMING = (
+    "inference_failed",
+    "untrustworthy_outputs",
+    "internal",
+    "not_recorded",
+    "worker_died",
+    "deadline_missed",
+    "quality_gate",
+    "queue_full",
+)
+
+
 class Metrics:
     """The counters and histograms of one application, in a registry of its own."""
 
@@ -55,6 +68,12 @@ class Metrics:
             registry=self.registry,
         )
         ProcessCollector(registry=self.registry)
+
+    def begin_counting(self) -> None:
+        """Show the problems that raise an alarm as 0 before the first: what begins at 1 never rose."""
+        for part in ("", OTHER, *self._parts()):
+            for code in ALARMING:
+                self._problems.labels(code, part)
 
     def answered(self, record: RequestRecord) -> None:
         """Count a request."""

@@ -1,10 +1,12 @@
 """Everything that is seen of one application from outside, put together."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+
+from prometheus_client import CollectorRegistry
 
 from models.answer import Inspection
 from models.manifest import Manifest
-from service.registry import Registry
+from service.registry import Readiness, Registry
 from service.settings import Settings
 from service.telemetry.collector import ArchiveSource, StateCollector
 from service.telemetry.drift_watch import DriftWatch
@@ -23,9 +25,15 @@ class Telemetry:
         settings: Settings,
         registry: Registry,
         environment: Mapping[str, str],
+        readiness: Callable[[], Readiness],
         archive: ArchiveSource | None = None,
     ) -> None:
-        """`environment` holds the OTEL_ variables; `archive` gives the archive's state, if there is one."""
+        """
+        Args:
+            environment: holds the OTEL_ variables.
+            readiness: gives what `/readyz` says.
+            archive: gives the archive's state, if there is one.
+        """
 
         def manifests() -> dict[str, Manifest]:
             return {part: loaded.inspector.manifest for part, loaded in registry.loaded.items()}
@@ -33,7 +41,7 @@ class Telemetry:
         cameras = BoundedNames(settings.max_cameras)
         self.drift = DriftWatch(manifests, cameras, settings.usual_reject_rate)
         self.metrics = Metrics(cameras, lambda: registry.part_names)
-        self.metrics.registry.register(StateCollector(registry, self.drift, archive))
+        self.metrics.registry.register(StateCollector(registry, self.drift, readiness, archive))
         self._traces = open_traces(environment)
 
     @property
@@ -41,6 +49,11 @@ class Telemetry:
         """What is told of every request that was answered."""
         traces = [self._traces.answered] if self._traces else []
         return [self.metrics.answered, log_request, *traces]
+
+    def scraped(self) -> CollectorRegistry:
+        """What Prometheus is to see now."""
+        self.metrics.begin_counting()
+        return self.metrics.registry
 
     def inspected(self, inspection: Inspection) -> None:
         """Take an inspection in before its request is answered."""

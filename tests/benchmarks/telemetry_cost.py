@@ -49,7 +49,7 @@ def main() -> None:
         settings = Settings.of(bundles=bundle, device="cpu", threads=1)
         registry = Registry(settings, lambda error: None)
         registry.load()
-        telemetry = Telemetry(settings, registry, {})
+        telemetry = Telemetry(settings, registry, {}, registry.readiness)
         inspector = Inspector.load(bundle, "cpu", threads=1)
         inspection = inspector.inspect(photo)[0].model_copy(update={"camera": "left"})
         part = inspection.part

@@ -12,6 +12,7 @@ from models.inspector import Inspector
 from service.http.problems import _KNOWN
 from service.registry import Registry
 from service.settings import Settings
+from service.telemetry.metrics import ALARMING
 from service.telemetry.record import RequestRecord
 from service.telemetry.telemetry import Telemetry
 from tests.calibration import calibrate
@@ -47,7 +48,7 @@ def shown(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, set[st
     settings = Settings.of(bundles=bundle, device="cpu", threads=1)
     registry = Registry(settings, on_death=lambda error: None)
     registry.load()
-    telemetry = Telemetry(settings, registry, {}, Archive)
+    telemetry = Telemetry(settings, registry, {}, registry.readiness, Archive)
     inspection = Inspector.load(bundle, "cpu", threads=1).inspect(photos[0])[0]
     telemetry.inspected(inspection)
     for code in ("", "queue_full"):
@@ -90,7 +91,10 @@ def test_each_legend_and_each_alarm_names_labels_that_are_there(shown: dict[str,
 
 def test_the_alarms_name_problems_that_there_are() -> None:
     named = [codes for rule in RULES for codes in re.findall(r"code=~?\"([^\"]+)\"", rule["expr"])]
-    assert {code for codes in named for code in codes.split("|")} <= _KNOWN.keys()
+    codes = {code for each in named for code in each.split("|")}
+    assert codes <= _KNOWN.keys()
+    # What is not shown before its first time raises no alarm then.
+    assert codes == set(ALARMING)
 
 
 def test_each_alarm_is_explained() -> None:

@@ -30,7 +30,9 @@ def start(tiny_bundles: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
         client = TestClient(create_app(Settings.of(**given)))
         client.__enter__()
         running.append(client)
+        last = time.monotonic() + 30.0
         while "being loaded" in client.get("/readyz").text:
+            assert time.monotonic() < last, "it loads for ever"
             time.sleep(0.01)
         return client
 

@@ -70,7 +70,7 @@ def serving(
 
     Args:
         bundles, options: of `glint serve`.
-        script: Python to run instead; its port and the bundles folder are in `sys.argv`.
+        script: Python to run instead; its port, the bundles folder and the options are in `sys.argv`.
         archive: the archive's folder; without one, inspections are not kept.
         environment: variables on top of the test's own.
         ready: wait until /readyz answers 200.
@@ -78,7 +78,7 @@ def serving(
     port = free_port()
     arguments = command(bundles, port, *options)
     if script is not None:
-        arguments = [sys.executable, "-c", script, str(port), str(bundles)]
+        arguments = [sys.executable, "-c", script, str(port), str(bundles), *options]
     # A file, since a pipe that nobody empties would stop a service that says much.
     with tempfile.NamedTemporaryFile(prefix="glint-", suffix=".log") as log:
         process = subprocess.Popen(

@@ -1,5 +1,7 @@
 """Who is let in, by key, role, address and port; everybody else gets 401 or 403 and no verdict."""
 
+import json
+import logging
 import os
 import re
 from pathlib import Path
@@ -9,11 +11,13 @@ from fastapi.testclient import TestClient
 
 from service.access.commands import add_key, revoke_key
 from service.access.errors import ExposureError, KeysError
+from service.access.keyfile import read_keys
 from service.access.keys import ROLES, Role
 from service.access.ring import LOOK_AGAIN_SECONDS
 from service.access.rules import HEALTH_PATHS, RULES, least_role
 from service.app import create_app
 from service.settings import Settings
+from service.telemetry.logs import JsonFormatter
 from tests.service.conftest import StartClient
 from tests.service.test_http_problems import problem_of
 from tests.tiny_bundle import clean_photo, encode
@@ -47,6 +51,23 @@ def test_without_a_key_there_is_no_verdict(guarded: TestClient) -> None:
     response = guarded.post("/inspect", content=GOOD, headers=JPEG)
     problem_of(response, 401, "unauthorized")
     assert response.headers["www-authenticate"].startswith("Bearer")
+
+
+def test_the_log_says_which_key_activated_a_bundle(
+    guarded: TestClient, keys: dict[Role, str], caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO, logger="service.http.bundles"):
+        response = guarded.post(
+            "/parts/bracket/activate", json={"version": "20260101-000000"}, headers=bearer(keys["admin"])
+        )
+    assert response.status_code == 200
+    lines = [json.loads(JsonFormatter().format(record)) for record in caplog.records]
+    [line] = [line for line in lines if line["message"].startswith("Activated")]
+    key_id = next(
+        record.id for record in read_keys(guarded.app.state.settings.keys).keys if record.role == "admin"
+    )
+    assert (line["key_id"], line["part"]) == (key_id, "bracket")
+    assert f"by {key_id}" in line["message"]
 
 
 def test_a_key_is_taken_in_either_header(guarded: TestClient, keys: dict[Role, str]) -> None:
@@ -85,6 +106,14 @@ def test_a_key_in_the_query_is_not_taken(guarded: TestClient, keys: dict[Role, s
     problem_of(guarded.get("/parts", params={"key": keys["admin"]}), 401, "unauthorized")
 
 
+def test_each_rule_is_about_a_route_that_there_is() -> None:
+    documented = create_app(Settings.of(device="cpu")).openapi()["paths"]
+    routes = [(method.upper(), path) for path, methods in documented.items() for method in methods]
+    routes += [("GET", "/docs"), ("GET", "/openapi.json")]
+    for rule in RULES:
+        assert any(rule.covers(*route) for route in routes), rule
+
+
 @pytest.mark.parametrize(
     ("method", "path", "least"),
     [
@@ -93,7 +122,7 @@ def test_a_key_in_the_query_is_not_taken(guarded: TestClient, keys: dict[Role, s
         ("HEAD", "/parts", "camera"),
         ("GET", "/inspections", "operator"),
         ("GET", "/inspections/1/image", "operator"),
-        ("POST", "/inspections/1/review", "operator"),
+        ("POST", "/inspections/1/review", "admin"),
         ("POST", "/inspections", "admin"),
         ("POST", "/inspections/1/2/review", "admin"),
         ("DELETE", "/inspections/1", "admin"),

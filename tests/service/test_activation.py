@@ -123,6 +123,67 @@ def test_a_part_that_failed_can_be_healed_by_another_version(start: StartClient,
     assert judge(client) == (OLD, "anomalous")
 
 
+def test_a_state_folder_that_cannot_be_looked_into_is_named(
+    start: StartClient, bundles: Path, tmp_path: Path
+) -> None:
+    client = start(bundles=bundles, state=tmp_path / ("x" * 300))  # no path may be so long, not even root's
+    assert "active.json cannot be read" in client.get("/readyz").json()["reasons"][0]
+    assert client.post("/inspect", content=ODD, headers=JPEG).json()["code"] == "not_ready"
+
+
+def test_an_unforeseen_fault_of_the_loader_is_said_in_readiness(
+    start: StartClient, bundles: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: Path) -> None:
+        raise MemoryError("no memory is left")
+
+    monkeypatch.setattr("models.bundle.survey_bundles", fail)
+    readiness = start(bundles=bundles).get("/readyz")
+    assert readiness.status_code == 503
+    assert "no memory is left" in readiness.json()["reasons"][0]
+
+
+def torn(bundles: Path, version: str = "20260103-000000") -> Path:
+    """A newer bundle, whose manifest was cut off."""
+    manifest = make_tiny_bundle(bundles, version=version) / "manifest.json"
+    manifest.write_text(manifest.read_text()[:100])
+    return manifest
+
+
+def test_a_torn_newest_bundle_does_not_take_down_the_chosen_older_one(
+    start: StartClient, bundles: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "active.json").write_text(json.dumps({"bracket": OLD}))
+    torn(bundles)
+    client = start(bundles=bundles, state=tmp_path)
+    assert client.get("/readyz").status_code == 200
+    assert judge(client) == (OLD, "anomalous")
+
+
+def test_a_part_whose_newest_bundle_is_torn_is_served_once_an_older_one_is_activated(
+    start: StartClient, bundles: Path
+) -> None:
+    manifest = torn(bundles)
+    client = start(bundles=bundles)
+    assert str(manifest) in client.get("/readyz").json()["reasons"][0]
+    refused = client.post("/parts/bracket/activate", json={"version": "20260103-000000"})
+    assert (refused.status_code, refused.json()["code"]) == (409, "activation_failed")
+    answer = client.post("/parts/bracket/activate", json={"version": OLD}).json()
+    assert (answer["version"], answer["previous"]) == (OLD, None)
+    assert client.get("/readyz").status_code == 200
+    assert judge(client) == (OLD, "anomalous")
+
+
+def test_a_torn_bundle_that_was_chosen_itself_is_named(
+    start: StartClient, bundles: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "active.json").write_text('{"bracket": "20260103-000000"}')
+    manifest = torn(bundles)
+    client = start(bundles=bundles, state=tmp_path)
+    assert str(manifest) in client.get("/readyz").json()["reasons"][0]
+    assert client.post("/inspect", content=ODD, headers=JPEG).json()["code"] == "not_ready"
+
+
 def test_only_one_bundle_is_loaded_at_a_time(start: StartClient, bundles: Path) -> None:
     client = start(bundles=bundles)
     registry: Registry = client.app.state.registry

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from models.inspector import Inspector, Outputs
+from service.archive.recorder import Entry, Recorded
 from service.batching import Batcher
 from service.registry import Registry
 from tests.service.conftest import StartClient
@@ -86,6 +87,55 @@ def test_a_photo_that_was_inside_when_the_canary_failed_gets_no_verdict(start: S
     session.change = fail_meanwhile
     refused = client.post("/inspect", content=GOOD, headers=JPEG)
     assert (refused.status_code, refused.json()["code"]) == (503, "canary_failed")
+
+
+def test_a_verdict_whose_canary_fails_while_it_is_recorded_is_taken_back(start: StartClient) -> None:
+    client = start()
+    canary = client.app.state.registry.loaded["bracket"].canary
+    recorder = client.app.state.archive._recorder
+    record = recorder.record
+
+    def fail_meanwhile(entry: Entry, deadline: float) -> Recorded:
+        done = record(entry, deadline)
+        canary._failure = "golden/clean.png: scratched instead of clean"
+        return done
+
+    recorder.record = fail_meanwhile
+    headers = {**JPEG, "idempotency-key": "k"}
+    refused = client.post("/inspect", content=GOOD, headers=headers)
+    assert (refused.status_code, refused.json()["code"]) == (503, "canary_failed")
+    [row] = client.get("/inspections").json()["inspections"]
+    assert (row["verdict"], row["score"]) == ("invalid", None)
+    said = client.get(f"/inspections/{row['id']}").json()["answer"]
+    assert said["verdict"] == "invalid"
+    assert "scratched instead of clean" in said["review_reasons"][0]
+
+    # Once it passes again, the repeated request is inspected anew.
+    recorder.record = record
+    canary._failure = ""
+    again = client.post("/inspect", content=GOOD, headers=headers)
+    assert (again.json()["verdict"], "idempotent-replay" in again.headers) == ("clean", False)
+
+
+def test_an_earlier_answer_is_not_repeated_if_the_canary_fails_while_it_is_looked_for(
+    start: StartClient,
+) -> None:
+    client = start()
+    canary = client.app.state.registry.loaded["bracket"].canary
+    recorder = client.app.state.archive._recorder
+    find = recorder.find_repeated
+    headers = {**JPEG, "idempotency-key": "k"}
+    assert client.post("/inspect", content=GOOD, headers=headers).status_code == 200
+
+    def fail_meanwhile(part: str, request_key: str, sha256: str) -> Recorded | None:
+        canary._failure = "golden/clean.png: scratched instead of clean"
+        return find(part, request_key, sha256)
+
+    recorder.find_repeated = fail_meanwhile
+    refused = client.post("/inspect", content=GOOD, headers=headers)
+    assert (refused.status_code, refused.json()["code"]) == (503, "canary_failed")
+    [row] = client.get("/inspections").json()["inspections"]
+    assert row["verdict"] == "clean"
 
 
 def test_it_runs_on_a_timer_and_heals_by_itself(start: StartClient) -> None:

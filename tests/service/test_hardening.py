@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from service.access.commands import add_key
+from service.http.headers import ALWAYS, CACHING, POLICY
 from service.http.limits import MAX_HEADER_BYTES, MAX_HEADERS, MAX_TARGET_BYTES
 from tests.service.live import Live, free_port, serving
 from tests.service.test_live import GOOD, JPEG, post
@@ -27,7 +28,10 @@ from service.server import serve
 from service.settings import Settings
 
 protocol.HEAD_SECONDS, protocol.MAX_CONNECTIONS = {HEAD_SECONDS}, {MAX_CONNECTIONS}
-serve(Settings.of(bundles=Path(sys.argv[2]), device="cpu", threads=1, port=int(sys.argv[1])))
+port = int(sys.argv[1])
+management = int(sys.argv[3]) if len(sys.argv) > 3 else None
+given = dict(bundles=Path(sys.argv[2]), device="cpu", threads=1, port=port, management_port=management)
+serve(Settings.of(**given))
 """
 
 
@@ -97,6 +101,8 @@ def test_a_request_that_is_out_of_bounds_gets_a_problem(
     status, headers, problem = say(live, request_head)
     assert status in statuses
     assert headers["content-type"] == "application/problem+json"
+    assert all(headers[name] == said.lower() for name, said in ALWAYS.items())
+    assert (headers["cache-control"], headers["content-security-policy"]) == (CACHING, POLICY)
     assert (problem["status"], problem["verdict"]) == (status, "invalid")
     assert post(live, GOOD)[1]["verdict"] == "clean"
 
@@ -159,6 +165,17 @@ def test_idle_connections_cannot_use_up_the_service(live: Live) -> None:
     assert open_files < 3 * MAX_CONNECTIONS + 40
     for stream in idle:
         stream.close()
+
+
+def test_a_flood_of_the_main_port_leaves_the_management_port_open(tiny_bundles: Path) -> None:
+    management = free_port()
+    with serving(tiny_bundles, str(management), script=IMPATIENT) as service:
+        beside = Live(service.process, management, service.log)
+        address = ("127.0.0.1", service.port)
+        flood = [socket.create_connection(address, timeout=10) for _ in range(2 * MAX_CONNECTIONS)]
+        assert beside.get("/healthz")[0] == 200
+        for stream in flood:
+            stream.close()
 
 
 @pytest.mark.slow

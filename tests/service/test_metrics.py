@@ -46,7 +46,24 @@ def test_requests_are_counted_by_part_camera_verdict_and_status(client: TestClie
     assert counted["left", "bracket", "/inspect", "200", "clean"] == 1
     assert counted["left", "bracket", "/inspect", "200", "anomalous"] == 1
     assert counted["left", "bracket", "/inspect", "415", "invalid"] == 1
-    assert samples(client, "glint_problems_total") == {("not_an_image", "bracket"): 1}
+    problems = samples(client, "glint_problems_total")
+    assert {labels for labels, count in problems.items() if count} == {("not_an_image", "bracket")}
+
+
+def test_a_problem_that_raises_an_alarm_is_counted_from_nought(client: TestClient) -> None:
+    before = samples(client, "glint_problems_total")
+    assert set(before.values()) == {0}
+    assert post(client, data=encode(poisonous_photo())) == 500
+    assert samples(client, "glint_problems_total")["inference_failed", "bracket"] == 1
+    assert before["inference_failed", "bracket"] == 0
+    assert {part for code, part in before if code == "not_recorded"} == {"", "other", "bracket"}
+
+
+def test_the_service_counts_as_ready_exactly_when_it_says_so(client: TestClient) -> None:
+    assert samples(client, "glint_ready") == {(): 1}
+    client.app.state.archive._keeper._failure = "the disk is full"
+    assert client.get("/readyz").status_code == 503
+    assert samples(client, "glint_ready") == {(): 0}
 
 
 def test_no_request_adds_a_label_of_its_own_making(start: StartClient) -> None:
@@ -104,7 +121,8 @@ def test_the_worker_its_queue_and_its_batches_are_seen(client: TestClient) -> No
 def test_a_failing_model_is_counted_as_such(client: TestClient) -> None:
     photo = encode(poisonous_photo())
     assert client.post("/inspect", content=photo, headers={"content-type": "image/png"}).status_code == 500
-    assert samples(client, "glint_problems_total") == {("inference_failed", "bracket"): 1}
+    problems = samples(client, "glint_problems_total")
+    assert {labels: n for labels, n in problems.items() if n} == {("inference_failed", "bracket"): 1}
 
 
 def test_a_canary_that_fails_is_seen(client: TestClient) -> None:
@@ -155,7 +173,8 @@ def test_the_archive_is_seen_where_there_is_one() -> None:
 
     registry = Registry(Settings.of(), on_death=lambda error: None)
     shown = CollectorRegistry()
-    shown.register(StateCollector(registry, DriftWatch(dict, BoundedNames(1), 0.05), Archive))
+    drift = DriftWatch(dict, BoundedNames(1), 0.05)
+    shown.register(StateCollector(registry, drift, registry.readiness, Archive))
     for name, value in (
         ("waiting", 3),
         ("oldest_seconds", 1.5),

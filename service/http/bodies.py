@@ -1,0 +1,86 @@
+"""Bounds the bodies of all requests but photos: how large they may be, and how long they may take."""
+
+import asyncio
+
+from starlette.datastructures import Headers
+from starlette.requests import ClientDisconnect
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from service.http.observation import INSPECT
+from service.http.problems import problem_response
+
+MAX_BODY_BYTES = 4 * 1024
+
+
+class BodyLimits:
+    """Reads a small body whole before the request goes on; answers 413 or 408 to one that is large or slow.
+
+    Photos go by: their route has limits of its own.
+    """
+
+    def __init__(self, app: ASGIApp, seconds: float) -> None:
+        """`seconds`: the time a body may take to arrive."""
+        self._app = app
+        self._seconds = seconds
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or _is_photo(scope) or not _has_body(scope):
+            await self._app(scope, receive, send)
+            return
+        refusal: Response | None = None
+        body = b""
+        try:
+            async with asyncio.timeout(self._seconds):
+                body = await _read(scope, receive)
+        except _TooLargeError:
+            detail = f"The body is too large. Send at most {MAX_BODY_BYTES:,} bytes."
+            refusal = problem_response("body_too_large", detail, scope["state"]["inspection_id"])
+        except TimeoutError:
+            detail = f"The body had not arrived whole after {self._seconds:g} s. Send it at once."
+            refusal = problem_response("upload_too_slow", detail, scope["state"]["inspection_id"])
+        await (refusal or self._app)(scope, _first(body, receive), send)
+
+
+class _TooLargeError(Exception):
+    """The body has more bytes than may be."""
+
+
+def _is_photo(scope: Scope) -> bool:
+    path: str = scope["path"].removeprefix(scope.get("root_path", ""))
+    return scope["method"] == "POST" and path == INSPECT
+
+
+def _has_body(scope: Scope) -> bool:
+    headers = Headers(scope=scope)
+    return "transfer-encoding" in headers or headers.get("content-length", "0") != "0"
+
+
+async def _read(scope: Scope, receive: Receive) -> bytes:
+    declared = Headers(scope=scope).get("content-length", "")
+    if declared.isdecimal() and int(declared[:20]) > MAX_BODY_BYTES:
+        raise _TooLargeError
+    body, more = b"", True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        body += message.get("body", b"")
+        if len(body) > MAX_BODY_BYTES:
+            raise _TooLargeError
+        more = message.get("more_body", False)
+    return body
+
+
+def _first(body: bytes, receive: Receive) -> Receive:
+    """Give the body that was read, then what comes after it."""
+    given = False
+
+    async def receive_again() -> Message:
+        nonlocal given
+        if given:
+            return await receive()
+        given = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return receive_again

@@ -1,0 +1,15 @@
+"""Whether photos can be inspected and answered: what `/readyz` says and `glint_ready` counts."""
+
+from service.access.ring import KeyRing
+from service.archive.archive import Archive
+from service.registry import Readiness, Registry
+
+
+def readiness_of(registry: Registry, archive: Archive | None, keys: KeyRing | None) -> Readiness:
+    """The registry's readiness, less what keys and archive have against it."""
+    readiness = registry.readiness()
+    if keys is not None and keys.problem:
+        readiness = readiness.but(keys.problem)
+    if archive is not None and archive.failure:
+        readiness = readiness.but(f"The archive cannot be used: {archive.failure}.")
+    return readiness

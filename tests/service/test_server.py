@@ -1,0 +1,50 @@
+"""What keeps the service from starting is said at once, and leaves nothing behind."""
+
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from service.access.errors import ExposureError, KeysError
+from service.errors import SettingsError
+from service.registry import Registry
+from service.server import serve
+from service.settings import Settings
+
+
+@pytest.fixture
+def given(tiny_bundles: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """Settings of a service whose loading takes long: it must not come to that."""
+
+    def fail(_: Registry) -> None:
+        raise AssertionError("the bundles were loaded first")
+
+    monkeypatch.setattr(Registry, "load", fail)
+    return {"bundles": tiny_bundles, "device": "cuda", "archive": str(tmp_path / "archive")}
+
+
+@pytest.fixture
+def taken() -> Iterator[int]:
+    """A port that somebody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield listener.getsockname()[1]
+
+
+def test_a_port_that_is_taken(given: dict[str, Any], taken: int, tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=f"port {taken}: Address already in use"):
+        serve(Settings.of(**given, port=taken))
+    with pytest.raises(SettingsError, match="--management-port"):
+        serve(Settings.of(**given, port=0, management_port=taken))
+    assert not (tmp_path / "archive").exists()
+
+
+def test_an_address_that_would_be_open_to_all(given: dict[str, Any]) -> None:
+    with pytest.raises(ExposureError):
+        serve(Settings.of(**given, host="0.0.0.0", port=0))  # noqa: S104
+
+
+def test_keys_that_are_not_there(given: dict[str, Any], tmp_path: Path) -> None:
+    with pytest.raises(KeysError):
+        serve(Settings.of(**given, keys=tmp_path / "keys.json", port=0))
