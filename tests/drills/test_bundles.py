@@ -113,7 +113,7 @@ def test_a_service_does_not_start_on_a_manifest_that_was_altered(
     said = damage(make_tiny_bundle(tmp_path), how)
     with serving(tmp_path, ready=False) as live:
         shots = [post(live.port, ALBUM[0])]
-        assert live.process.wait(30) == 1
+        assert live.process.wait(60) == 1
         log = live.log.read_text()
     assert said in log
     assert MANIFEST in log
