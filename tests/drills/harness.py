@@ -157,7 +157,7 @@ def cameras(
             thread.join()
 
 
-def wait_for(condition: Any, what: str, seconds: float = 20.0) -> None:
+def wait_for(condition: Any, what: str, seconds: float = 60.0) -> None:
     """Wait until `condition()` is true; fail the test, saying what was awaited, if it never is."""
     last = time.monotonic() + seconds
     while time.monotonic() < last:

@@ -74,7 +74,16 @@ def damage(bundle: Path, how: str) -> str:
     return "cannot be read"
 
 
-@pytest.mark.parametrize("how", ["graph altered", "graph cut off", "graph not there yet"])
+@pytest.mark.parametrize(
+    "how",
+    [
+        "graph altered",
+        "graph cut off",
+        "graph not there yet",
+        "limit altered in the manifest",
+        "manifest half written",
+    ],
+)
 def test_a_damaged_bundle_is_not_served_and_other_parts_are(
     tmp_path: Path, drill_record: DrillRecord, how: str
 ) -> None:
@@ -104,26 +113,6 @@ def _failed(live: Live) -> bool:
         return False
     states = {part: status["state"] for part, status in readiness["parts"].items()}
     return states == {"bracket": "failed", "nut": "ready"}
-
-
-@pytest.mark.parametrize("how", ["limit altered in the manifest", "manifest half written"])
-def test_a_service_does_not_start_on_a_manifest_that_was_altered(
-    tmp_path: Path, drill_record: DrillRecord, how: str
-) -> None:
-    said = damage(make_tiny_bundle(tmp_path), how)
-    with serving(tmp_path, ready=False) as live:
-        shots = [post(live.port, ALBUM[0])]
-        assert live.process.wait(30) == 1
-        log = live.log.read_text()
-    assert said in log
-    assert MANIFEST in log
-    assert_never_clean_by_fault(shots)
-    drill_record(
-        fault=f"The manifest does not match its checksum: {how}",
-        provoked="manifest.json is changed on the disk before the start",
-        expected="the service says which file it is and does not start",
-        seen="exit 1; connections refused",
-    )
 
 
 @pytest.mark.parametrize(

@@ -102,7 +102,8 @@ def test_clients_that_send_slowly_are_given_up_and_the_others_served(
 def test_clients_that_leave_before_the_answer_cost_the_others_nothing(
     tiny_bundles: Path, drill_record: DrillRecord
 ) -> None:
-    with serving(tiny_bundles) as live, cameras(live.port, ALBUM) as shots:
+    # Those who left keep their places until their photos are through.
+    with serving(tiny_bundles, "--queue-size", "64") as live, cameras(live.port, ALBUM) as shots:
         for _ in range(30):
             stream = _begin(live.port, 5.0)
             stream.sendall(ALBUM[0].data)
