@@ -45,7 +45,7 @@ def test_a_hundred_nuts_over_http_as_from_files_and_in_evaluation(nuts: Path) ->
 
 def test_tiles_split_by_group_with_figures_over_pixels(tmp_path: Path) -> None:
     photos = SHARED / "data" / "magnetic_tile"
-    bundle = train(photos, tmp_path, "--trunk", TRUNK)
+    bundle = train(photos, tmp_path, "--trunk", TRUNK, "--epochs", 3)
     splits = json.loads((bundle / "splits.json").read_text())
     sides = {}
     for record in splits:
@@ -53,7 +53,8 @@ def test_tiles_split_by_group_with_figures_over_pixels(tmp_path: Path) -> None:
     assert all(len(side) == 1 for side in sides.values()), "a group is on two sides of the split"
     figures = evaluate(photos, bundle)
     assert figures["image_auroc"]["anomaly"] >= 0.85
-    assert figures["image_auroc"]["classifier"] >= 0.85
+    assert figures["image_auroc"]["classifier"] >= 0.9
+    assert figures["image_auroc"]["combined"] >= 0.9
     assert figures["pixel_auroc"] >= 0.75
     assert figures["aupro"] >= 0.5
     report = (bundle / "report.html").read_text()
