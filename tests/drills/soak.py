@@ -1,4 +1,4 @@
-"""Hours at 80 % of what the service can take: no error, and nothing that grows.
+"""Half an hour at 80 % of what the service can take: no error, and nothing that grows.
 
     python -m tests.drills.soak [--minutes 30] [--bundle BUNDLE --photos FOLDER] [--docs]
 
@@ -126,7 +126,7 @@ def _end(live: Live) -> list[str]:
 
 def _section(findings: Findings, bundle: str, threads: int) -> str:
     row = (
-        "Hours of work (soak)",
+        "Half an hour of load (soak)",
         f"{findings.minutes:g} minutes at {SHARE_OF_CAPACITY:.0%} of what the service can take; bundle "
         f"{bundle}, {threads} thread for the model, {machine()}",
         "no error; memory grows by 2 % at most, descriptors and threads not at all",

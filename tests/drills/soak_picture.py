@@ -52,7 +52,7 @@ def _draw(panel: Panel, samples: Sequence[Sample], minutes: float) -> Pixels:
     for share in (0.0, 0.25, 0.5, 0.75, 1.0):
         at = place(0, share * top)
         cv2.line(canvas, at, (WIDTH - RIGHT, at[1]), GRID, 1)
-        _write(canvas, f"{share * top:.4g}", (8, at[1] + 4), INK)
+        _write(canvas, f"{share * top:,.0f}", (8, at[1] + 4), INK)
         along = place(60 * share * minutes, 0)
         _write(canvas, f"{share * minutes:.3g} min", (along[0] - 20, PANEL - 8), INK)
     _write(canvas, panel.title, (LEFT, 20), INK)
