@@ -11,6 +11,7 @@ from typing import TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from models.errors import BundleError
+from models.files import write_whole
 from models.manifest import SCHEMA_VERSION, Manifest, checksum_of
 
 log = logging.getLogger(__name__)
@@ -159,7 +160,7 @@ def sha256_of_file(path: Path) -> str:
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> Manifest:
-    """Write the manifest under a temporary name, sync, and rename: the step that completes a bundle.
+    """Write the manifest, whole or not at all: the step that completes a bundle.
 
     Returns:
         The manifest with the checksum that was written.
@@ -167,15 +168,7 @@ def write_manifest(folder: Path, manifest: Manifest) -> Manifest:
     checksum = checksum_of(json.loads(manifest.model_dump_json()))
     manifest = manifest.model_copy(update={"checksum": checksum})
     text = manifest.model_dump_json(indent=2) + "\n"
-    temporary = folder / f".{MANIFEST}.partial"
-    try:
-        with temporary.open("w", encoding="utf-8") as stream:
-            stream.write(text)
-            stream.flush()
-            os.fsync(stream.fileno())
-        temporary.replace(folder / MANIFEST)
-    finally:
-        temporary.unlink(missing_ok=True)
+    write_whole(folder / MANIFEST, text.encode())
     return manifest
 
 

@@ -19,6 +19,7 @@ from torchvision.models import ResNet50_Weights, resnet50
 
 from models.bundle import sha256_of_file
 from models.errors import TrunkError
+from models.files import replacing
 from models.manifest import TrunkProvenance
 
 log = logging.getLogger(__name__)
@@ -164,25 +165,21 @@ def _imagenet_file() -> Path:
 def _download(url: str, target: Path) -> None:
     response = _connect(url)
     target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.with_suffix(".partial")
     digest = hashlib.sha256()
     try:
-        with response, partial.open("wb") as stream, Progress(transient=True) as progress:
-            total = int(response.headers.get("Content-Length", 0)) or None
-            task = progress.add_task("ImageNet weights", total=total)
-            while block := response.read(1 << 20):
-                stream.write(block)
-                digest.update(block)
-                progress.advance(task, len(block))
+        with replacing(target) as partial:
+            with response, partial.open("wb") as stream, Progress(transient=True) as progress:
+                total = int(response.headers.get("Content-Length", 0)) or None
+                task = progress.add_task("ImageNet weights", total=total)
+                while block := response.read(1 << 20):
+                    stream.write(block)
+                    digest.update(block)
+                    progress.advance(task, len(block))
+            # torchvision ends the name of each file with the first digits of its sha256.
+            if not digest.hexdigest().startswith(target.stem.rsplit("-", 1)[1]):
+                raise _offline(url, "the checksum of what arrived is wrong")
     except OSError as error:
-        partial.unlink(missing_ok=True)
         raise _offline(url, str(error)) from error
-    # torchvision ends the name of each file with the first digits of its sha256.
-    expected = target.stem.rsplit("-", 1)[1]
-    if not digest.hexdigest().startswith(expected):
-        partial.unlink()
-        raise _offline(url, "the checksum of what arrived is wrong")
-    partial.replace(target)
 
 
 def _connect(url: str) -> HTTPResponse:
