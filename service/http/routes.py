@@ -16,9 +16,9 @@ from service.errors import RequestError, WorkerDiedError
 from service.http.answers import json_answer, picture_answer
 from service.http.documentation import (
     DESCRIPTION,
-    PROBLEM_CONTENT,
     inspect_request,
     inspect_responses,
+    problem_responses,
 )
 from service.http.fields import (
     DEADLINE_HEADER,
@@ -28,7 +28,7 @@ from service.http.fields import (
     read_idempotency_key,
     wanted_picture,
 )
-from service.http.problems import Problem, inspection_id_of
+from service.http.problems import inspection_id_of
 from service.http.uploads import Upload, read_upload
 from service.inspection import InspectionService, Order
 from service.registry import Readiness, Registry
@@ -156,7 +156,7 @@ async def parts(request: Request) -> list[PartAnswer]:
 @router.get(
     "/healthz",
     summary="Whether the process is alive",
-    responses={503: {"model": Problem, "description": "A worker has died.", "content": PROBLEM_CONTENT}},
+    responses=problem_responses({503: "A worker has died."}),
 )
 async def healthz(request: Request) -> Alive:
     registry: Registry = request.app.state.registry
