@@ -146,9 +146,7 @@ class Recorder:
         if record.image_sha256 != sha256:
             raise IdempotencyConflictError(request_key.partition(":")[2])
         overlay = self._overlay_of(record)
-        form: OverlayFormat | None = None
-        if overlay is not None and record.overlay is not None:
-            form = "png" if record.overlay.endswith(SUFFIXES[MEDIA_TYPE["png"]]) else "jpeg"
+        form = None if overlay is None else record.overlay_format
         return Recorded(record.inspection, overlay, form, repeated=True)
 
     def _overlay_of(self, record: Record) -> bytes | None:

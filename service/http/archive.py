@@ -9,6 +9,7 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
 from models.answer import Inspection
+from models.overlay import MEDIA_TYPE
 from service.archive.archive import Archive
 from service.archive.errors import ArchiveOffError, UnknownInspectionError
 from service.archive.queries import Cursor, Filters
@@ -162,7 +163,8 @@ def image(request: Request, inspection_id: InspectionId) -> Response:
 def overlay(request: Request, inspection_id: InspectionId) -> Response:
     record = _find(request, inspection_id)
     data = _archive(request).picture(record, record.overlay)
-    return Response(data, media_type="image/png" if str(record.overlay).endswith(".png") else "image/jpeg")
+    form = record.overlay_format
+    return Response(data, media_type=MEDIA_TYPE[form] if form else None)
 
 
 def _archive(request: Request) -> Archive:
