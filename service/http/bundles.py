@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from models.manifest import NAME_PATTERN
 from service.http.documentation import problem_responses
-from service.http.problems import inspection_id_of
+from service.http.scopes import inspection_id_of
 from service.registry import Registry
 
 log = logging.getLogger(__name__)
@@ -92,7 +92,7 @@ async def activate(part: str, activation: Activation, request: Request) -> Activ
         done.version,
         done.previous,
         key_id or "anybody",
-        inspection_id_of(request),
+        inspection_id_of(request.scope),
         extra={"part": done.part, "key_id": key_id},
     )
     return ActivationAnswer(

@@ -28,7 +28,7 @@ from service.http.fields import (
     read_idempotency_key,
     wanted_picture,
 )
-from service.http.problems import inspection_id_of
+from service.http.scopes import inspection_id_of
 from service.http.uploads import Upload, read_upload
 from service.inspection import InspectionService, Order
 from service.registry import Readiness, Registry
@@ -96,7 +96,7 @@ async def inspect(request: Request) -> Response:
         inspected = await service.inspect(
             Order(
                 data=upload.data,
-                inspection_id=inspection_id_of(request),
+                inspection_id=inspection_id_of(request.scope),
                 deadline=deadline,
                 part=fields.part,
                 serial=fields.serial,
