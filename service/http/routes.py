@@ -31,8 +31,9 @@ from service.http.fields import (
 from service.http.scopes import inspection_id_of
 from service.http.uploads import Upload, read_upload
 from service.inspection import InspectionService, Order
-from service.registry import Readiness, Registry
+from service.registry import Registry
 from service.settings import Settings
+from service.status import Readiness
 from service.telemetry.drift_watch import PartDrift
 
 router = APIRouter()

@@ -7,7 +7,8 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.registry import Collector
 
 from service.archive.status import ArchiveStatus
-from service.registry import Readiness, Registry
+from service.registry import Registry
+from service.status import Readiness
 from service.telemetry.drift_watch import DriftWatch
 
 ArchiveSource = Callable[[], ArchiveStatus]
