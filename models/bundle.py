@@ -21,6 +21,9 @@ SPLITS = "splits.json"
 GOLDEN = "golden"
 GOLDEN_RESULTS = "golden/expected.json"
 
+# How many bundles an error names.
+_NAMED = 5
+
 _Record = TypeVar("_Record", bound=BaseModel)
 
 _RETRAIN = "Copy the bundle again from where it was made, or train it again with `glint train`."
@@ -70,10 +73,7 @@ class Bundle:
         try:
             raw = json.loads(manifest_path.read_bytes())
         except FileNotFoundError:
-            raise BundleError(
-                f"{path} is not a complete bundle: it has no {MANIFEST}.",
-                "Name a folder such as bundles/<part>/<version>, or train one with `glint train`.",
-            ) from None
+            raise _no_bundle_at(path) from None
         except (OSError, ValueError, RecursionError) as error:
             raise BundleError(f"{manifest_path} cannot be read: {error}.", _RETRAIN) from error
         found = raw.get("schema_version") if isinstance(raw, dict) else None
@@ -226,6 +226,22 @@ def survey_bundles(root: Path) -> FoundBundles:
         )
     usable = {part: path for part, path in newest.items() if part not in failures}
     return FoundBundles(usable, failures, unreadable)
+
+
+def _no_bundle_at(path: Path) -> BundleError:
+    """What to say of a folder without a manifest: which bundles lie in it, if any do."""
+    inside = sorted(_folders_of_bundles(path, {}), key=lambda folder: folder.name, reverse=True)
+    if not inside:
+        return BundleError(
+            f"{path} is not a complete bundle: it has no {MANIFEST}.",
+            "Name a folder such as bundles/<part>/<version>, or train one with `glint train`.",
+        )
+    names = [folder.relative_to(path).as_posix() for folder in inside]
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return BundleError(
+        f"{path} is not a bundle, it holds bundles: {', '.join(names[:_NAMED])}{more}.",
+        f"Name one of them, for example the newest: {inside[0]}.",
+    )
 
 
 def _folders_of_bundles(root: Path, failures: dict[str, BundleError]) -> list[Path]:

@@ -104,6 +104,18 @@ def test_a_folder_without_a_manifest_is_no_complete_bundle(copy: Path) -> None:
         Bundle.open(copy)
 
 
+def test_a_folder_of_bundles_is_no_bundle_and_they_are_named(tmp_path: Path) -> None:
+    for day in range(1, 8):
+        make_tiny_bundle(tmp_path, version=f"2026010{day}-000000", size=(32, 32))
+    with pytest.raises(BundleError) as caught:
+        Bundle.open(tmp_path / "bracket")
+    assert "20260107-000000, 20260106-000000" in caught.value.problem
+    assert "and 2 more" in caught.value.problem
+    assert str(tmp_path / "bracket" / "20260107-000000") in caught.value.remedy
+    with pytest.raises(BundleError, match="bracket/20260107-000000"):
+        Bundle.open(tmp_path)
+
+
 @pytest.mark.parametrize("text", ["", "{", "[]", "null", "\xff", "[" * 100_000, '{"schema_version": 1}'])
 def test_a_manifest_that_cannot_be_read_is_refused(copy: Path, text: str) -> None:
     (copy / MANIFEST).write_bytes(text.encode("latin-1"))
