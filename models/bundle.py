@@ -82,8 +82,7 @@ class Bundle:
                 f"{manifest_path} has schema version {found}; this Glint reads version {SCHEMA_VERSION}.",
                 "Install the Glint that made it, or train it again with `glint train`.",
             )
-        # Bundles that came before the quality gate carry no checksum of their manifest.
-        if raw.keys() & {"checksum", "quality"} and raw.get("checksum") != checksum_of(raw):
+        if raw.get("checksum") != checksum_of(raw):
             raise BundleError(
                 f"{manifest_path} was altered: its checksum is not the one it carries.", _RETRAIN
             )

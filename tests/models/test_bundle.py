@@ -79,11 +79,14 @@ def test_a_manifest_altered_by_hand_is_noticed_by_whoever_opens_it(copy: Path, o
             Bundle.open(copy, verify=verify)
 
 
-def test_a_bundle_that_came_before_checksums_and_gates_still_opens(copy: Path) -> None:
+@pytest.mark.parametrize(
+    "removed", [{"checksum"}, {"checksum", "quality"}, {"checksum", "quality", "calibration"}]
+)
+def test_a_manifest_that_lost_its_checksum_was_altered(copy: Path, removed: set[str]) -> None:
     raw = json.loads((copy / MANIFEST).read_text())
-    old = {name: raw[name] for name in raw if name not in ("checksum", "quality", "calibration")}
-    (copy / MANIFEST).write_text(json.dumps(old))
-    assert Bundle.open(copy).manifest.quality is None
+    (copy / MANIFEST).write_text(json.dumps({name: raw[name] for name in raw.keys() - removed}))
+    with pytest.raises(BundleError, match=r"manifest\.json was altered"):
+        Bundle.open(copy)
 
 
 def test_the_layout_of_the_file_is_not_part_of_its_checksum(copy: Path) -> None:
