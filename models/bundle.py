@@ -11,6 +11,7 @@ from typing import TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from models.errors import BundleError
+from models.files import write_whole
 from models.manifest import SCHEMA_VERSION, Manifest, checksum_of
 
 log = logging.getLogger(__name__)
@@ -19,6 +20,9 @@ MANIFEST = "manifest.json"
 SPLITS = "splits.json"
 GOLDEN = "golden"
 GOLDEN_RESULTS = "golden/expected.json"
+
+# How many bundles an error names.
+_NAMED = 5
 
 _Record = TypeVar("_Record", bound=BaseModel)
 
@@ -69,10 +73,7 @@ class Bundle:
         try:
             raw = json.loads(manifest_path.read_bytes())
         except FileNotFoundError:
-            raise BundleError(
-                f"{path} is not a complete bundle: it has no {MANIFEST}.",
-                "Name a folder such as bundles/<part>/<version>, or train one with `glint train`.",
-            ) from None
+            raise _no_bundle_at(path) from None
         except (OSError, ValueError, RecursionError) as error:
             raise BundleError(f"{manifest_path} cannot be read: {error}.", _RETRAIN) from error
         found = raw.get("schema_version") if isinstance(raw, dict) else None
@@ -81,8 +82,7 @@ class Bundle:
                 f"{manifest_path} has schema version {found}; this Glint reads version {SCHEMA_VERSION}.",
                 "Install the Glint that made it, or train it again with `glint train`.",
             )
-        # Bundles that came before the quality gate carry no checksum of their manifest.
-        if raw.keys() & {"checksum", "quality"} and raw.get("checksum") != checksum_of(raw):
+        if raw.get("checksum") != checksum_of(raw):
             raise BundleError(
                 f"{manifest_path} was altered: its checksum is not the one it carries.", _RETRAIN
             )
@@ -159,7 +159,7 @@ def sha256_of_file(path: Path) -> str:
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> Manifest:
-    """Write the manifest under a temporary name, sync, and rename: the step that completes a bundle.
+    """Write the manifest, whole or not at all: the step that completes a bundle.
 
     Returns:
         The manifest with the checksum that was written.
@@ -167,15 +167,7 @@ def write_manifest(folder: Path, manifest: Manifest) -> Manifest:
     checksum = checksum_of(json.loads(manifest.model_dump_json()))
     manifest = manifest.model_copy(update={"checksum": checksum})
     text = manifest.model_dump_json(indent=2) + "\n"
-    temporary = folder / f".{MANIFEST}.partial"
-    try:
-        with temporary.open("w", encoding="utf-8") as stream:
-            stream.write(text)
-            stream.flush()
-            os.fsync(stream.fileno())
-        temporary.replace(folder / MANIFEST)
-    finally:
-        temporary.unlink(missing_ok=True)
+    write_whole(folder / MANIFEST, text.encode())
     return manifest
 
 
@@ -233,6 +225,22 @@ def survey_bundles(root: Path) -> FoundBundles:
         )
     usable = {part: path for part, path in newest.items() if part not in failures}
     return FoundBundles(usable, failures, unreadable)
+
+
+def _no_bundle_at(path: Path) -> BundleError:
+    """What to say of a folder without a manifest: which bundles lie in it, if any do."""
+    inside = sorted(_folders_of_bundles(path, {}), key=lambda folder: folder.name, reverse=True)
+    if not inside:
+        return BundleError(
+            f"{path} is not a complete bundle: it has no {MANIFEST}.",
+            "Name a folder such as bundles/<part>/<version>, or train one with `glint train`.",
+        )
+    names = [folder.relative_to(path).as_posix() for folder in inside]
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return BundleError(
+        f"{path} is not a bundle, it holds bundles: {', '.join(names[:_NAMED])}{more}.",
+        f"Name one of them, for example the newest: {inside[0]}.",
+    )
 
 
 def _folders_of_bundles(root: Path, failures: dict[str, BundleError]) -> list[Path]:

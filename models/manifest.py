@@ -145,10 +145,10 @@ class Manifest(_Record):
     """The whole of `manifest.json`.
 
     Attributes:
-        quality: the gate that photos pass before they get a verdict; None in bundles that came before it.
-        calibration: readings and scores of clean held-out photos; None in bundles that came before it.
+        quality: the gate that photos pass before they get a verdict; None for no gate.
+        calibration: readings and scores of clean held-out photos; None where none were kept.
         files: maps each other file of the bundle to its sha256.
-        checksum: `checksum_of` all the rest; None in bundles that came before it.
+        checksum: `checksum_of` all the rest; None until it is written.
     """
 
     schema_version: Literal[1] = 1

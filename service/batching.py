@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from models.inspector import Outputs
 from models.session import CUDA
-from service.device_faults import fault_of, reason_of
+from service.device_faults import fault_of
 from service.errors import (
     DeadlineError,
     DeviceLostError,
@@ -24,6 +24,7 @@ from service.errors import (
     ServiceError,
     ShuttingDownError,
     WorkerDiedError,
+    reason_of,
 )
 
 FAILURES_BEFORE_PROOF = 5

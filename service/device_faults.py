@@ -35,8 +35,3 @@ def fault_of(error: BaseException) -> Fault:
     if isinstance(error, MemoryError) or _OUT_OF_MEMORY.search(text):
         return "out_of_memory"
     return "device_lost" if _DEVICE_LOST.search(text) else "other"
-
-
-def reason_of(error: BaseException) -> str:
-    """The first line of what an exception says; its class's name if it says nothing."""
-    return str(error).splitlines()[0] if str(error) else type(error).__name__

@@ -163,3 +163,8 @@ class PartNotNamedError(ServiceError):
             f"No part was named, and {len(loaded)} are loaded.",
             f"Add the field `part`: {' or '.join(loaded)}.",
         )
+
+
+def reason_of(error: BaseException) -> str:
+    """The first line of what an exception says; its class's name if it says nothing."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -8,12 +8,13 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from models.answer import Inspection
 from models.decision import INVALID
 from models.overlay import OverlayFormat, encode_picture
 from models.photo import PhotoLimits
+from models.quality import refusals
 from service.archive.archive import Archive
 from service.archive.errors import ArchiveUnavailableError
 from service.archive.recorder import Entry, Recorded
@@ -33,6 +34,10 @@ if TYPE_CHECKING:
     from service.batching import Ran
 
 T = TypeVar("T")
+
+# A recording is given up so long before the deadline: whoever waits must hear that the store hangs, not that
+# the deadline is missed. The recorder, which knows when a row is late, gives up sooner.
+_SECONDS_TO_ANSWER = 0.025
 
 log = logging.getLogger(__name__)
 
@@ -133,7 +138,7 @@ class InspectionService:
         if earlier := await self._find_earlier(order, part):
             return earlier
         prepared, waited = await self._in_pool(order, part.inspector.prepare, order.data, self._limits)
-        if not all(reading.ok for reading in prepared.quality):
+        if refusals(prepared.quality):
             await self._refuse(order, part, prepared)
         ran = await asyncio.wrap_future(part.batcher.submit(part.inspector, prepared.tensor, order.deadline))
         (inspection, overlay, form), waited_again = await self._in_pool(
@@ -183,13 +188,13 @@ class InspectionService:
         _check_canary(part)
         return _answer(order, found)
 
-    async def _refuse(self, order: Order, part: LoadedPart, prepared: "Prepared") -> None:
+    async def _refuse(self, order: Order, part: LoadedPart, prepared: "Prepared") -> NoReturn:
         """Record a photo that the quality gate keeps from the model, and refuse it."""
         inspection = part.inspector.answer(
             prepared, None, serial=order.serial, camera=order.camera, inspection_id=order.inspection_id
         )
-        recorded = await self._record(order, Recorded(inspection, None, None, repeated=False))
-        _check_verdict(recorded.inspection)
+        await self._record(order, Recorded(inspection, None, None, repeated=False))
+        raise QualityGateError(inspection.quality)
 
     async def _record(self, order: Order, done: Recorded) -> Recorded:
         """Record an inspection, whatever its verdict; nothing is answered that is not recorded."""
@@ -201,7 +206,13 @@ class InspectionService:
             sha256 = done.inspection.image.sha256
             key = self._archive.request_key(order.idempotency_key, order.serial, sha256)
         entry = Entry(done.inspection, order.data, done.overlay, done.overlay_format, key)
-        return await asyncio.wrap_future(self._archive.submit(entry, order.deadline))
+        # Nothing ends a write to a store that hangs, so this waits for it no longer than the photo may.
+        left = order.deadline - _SECONDS_TO_ANSWER - time.monotonic()
+        try:
+            async with asyncio.timeout(left):
+                return await asyncio.wrap_future(self._archive.submit(entry, order.deadline))
+        except TimeoutError:
+            raise ArchiveUnavailableError("the photo could not be kept before the deadline") from None
 
     async def _withdraw(self, inspection: Inspection, reason: str) -> None:
         """Take back a verdict that is recorded and will not be given."""
@@ -249,9 +260,9 @@ def _check_verdict(inspection: Inspection) -> None:
     """Raise what keeps an `invalid` inspection from being answered as if it had a verdict."""
     if inspection.verdict != INVALID:
         return
-    if all(reading.ok for reading in inspection.quality):
-        raise UntrustworthyError(inspection.review_reasons)
-    raise QualityGateError(inspection.quality)
+    if refusals(inspection.quality):
+        raise QualityGateError(inspection.quality)
+    raise UntrustworthyError(inspection.review_reasons)
 
 
 def _conclude(

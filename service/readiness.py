@@ -2,7 +2,8 @@
 
 from service.access.ring import KeyRing
 from service.archive.archive import Archive
-from service.registry import Readiness, Registry
+from service.registry import Registry
+from service.status import Readiness
 
 
 def readiness_of(registry: Registry, archive: Archive | None, keys: KeyRing | None) -> Readiness:

@@ -3,11 +3,8 @@
 import logging
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
-
-from pydantic import BaseModel, ConfigDict, Field
+from typing import TYPE_CHECKING
 
 from models.errors import BundleError, DeviceError, GlintError
 from service.canary import CanaryWatch
@@ -21,48 +18,13 @@ from service.errors import (
 )
 from service.loading import LoadedPart, load_part
 from service.settings import Settings
+from service.status import Activated, PartStatus, Readiness
 from service.versions import ActiveVersions, Version, versions_of
 
 if TYPE_CHECKING:
     from service.batching import Batcher
 
 log = logging.getLogger(__name__)
-
-
-class PartStatus(BaseModel):
-    """How far a part's bundle is."""
-
-    model_config = ConfigDict(frozen=True)
-
-    state: Literal["loading", "ready", "failed"]
-    reason: str = Field(default="", description="Why it is not ready, and what to do.")
-    version: str | None = Field(default=None, description="The bundle's version.")
-    provider: str | None = Field(default=None, description="The execution provider that really runs.")
-    provider_fallback: str = Field(default="", description="Why no GPU is used, if one was looked for.")
-
-
-class Readiness(BaseModel):
-    """Whether every bundle is loaded, warmed up, and gives its recorded results on its golden photos."""
-
-    model_config = ConfigDict(frozen=True)
-
-    ready: bool
-    reasons: list[str] = Field(description="What is not ready, and why; empty when ready.")
-    parts: dict[str, PartStatus]
-
-    def but(self, reason: str) -> "Readiness":
-        """Not ready, for one more reason."""
-        return self.model_copy(update={"ready": False, "reasons": [*self.reasons, reason]})
-
-
-@dataclass(frozen=True)
-class Activated:
-    """What an activation did. `kept` says whether the choice outlives the process."""
-
-    part: str
-    version: str
-    previous: str | None
-    kept: bool
 
 
 class Registry:

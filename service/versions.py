@@ -2,13 +2,13 @@
 
 import json
 import logging
-import os
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 from models.bundle import MANIFEST, Bundle
 from models.errors import BundleError
+from models.files import write_whole
 from service.errors import SettingsError
 
 ACTIVE = "active.json"
@@ -82,7 +82,7 @@ class ActiveVersions:
         return chosen
 
     def choose(self, part: str, version: str) -> None:
-        """Keep a choice: written under another name, synced, renamed.
+        """Keep a choice; the file is replaced whole or not at all.
 
         Raises:
             OSError: when it cannot be written; then the old choice stands.
@@ -91,22 +91,4 @@ class ActiveVersions:
             return
         text = json.dumps({**self.read(), part: version}, indent=2, sort_keys=True) + "\n"
         self._file.parent.mkdir(parents=True, exist_ok=True)
-        temporary = self._file.with_name(f".{ACTIVE}.partial")
-        try:
-            with temporary.open("w", encoding="utf-8") as stream:
-                stream.write(text)
-                stream.flush()
-                os.fsync(stream.fileno())
-            temporary.replace(self._file)
-            _sync_folder(self._file.parent)
-        finally:
-            temporary.unlink(missing_ok=True)
-
-
-def _sync_folder(folder: Path) -> None:
-    # Without it a power cut may take the new name back.
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+        write_whole(self._file, text.encode())

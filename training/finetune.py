@@ -20,7 +20,7 @@ from models.errors import TrunkError
 from models.networks.resnet import Head, Trunk
 from training.augmentation import Augmentation
 from training.progress import track
-from training.readout import fit_readout
+from training.readout import balanced_weights, fit_readout
 from training.stages import Stage, Strategy, split_network
 from training.views import LabelledImages, ViewCache, activations
 
@@ -230,10 +230,7 @@ def _warmup_cosine(total: int) -> Callable[[int], float]:
 
 def _balanced_batches(labels: Tensor, steps: int, batch: int, generator: torch.Generator) -> Iterator[Tensor]:
     """Draw photo indices: half of them clean, the other half shared alike by the defect classes."""
-    counts = torch.bincount(labels).double()
-    share = torch.where(counts > 0, 0.5 / max(1, int((counts[1:] > 0).sum())), 0.0)
-    share[0] = 0.5
-    weights = (share / counts.clamp(min=1))[labels]
+    weights = torch.from_numpy(balanced_weights(labels.numpy()))
     for _ in range(steps):
         yield torch.multinomial(weights, batch, replacement=True, generator=generator)
 

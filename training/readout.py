@@ -58,16 +58,18 @@ def _fit(features: Floats, labels: npt.NDArray[np.int64], strength: float) -> Lo
     with warnings.catch_warnings():
         # A penalised fit that is cut short serves as well as one carried to the last digit.
         warnings.simplefilter("ignore", ConvergenceWarning)
-        return model.fit(features, labels, sample_weight=_balanced(labels))
+        return model.fit(features, labels, sample_weight=balanced_weights(labels))
 
 
 def _loss(model: LogisticRegression, features: Floats, labels: npt.NDArray[np.int64]) -> float:
     probabilities = model.predict_proba(features)
-    return float(log_loss(labels, probabilities, sample_weight=_balanced(labels), labels=model.classes_))
+    return float(
+        log_loss(labels, probabilities, sample_weight=balanced_weights(labels), labels=model.classes_)
+    )
 
 
-def _balanced(labels: npt.NDArray[np.int64]) -> Floats:
-    """Weights of mean 1: half for clean, the other half shared alike by the defect classes."""
+def balanced_weights(labels: npt.NDArray[np.int64]) -> Floats:
+    """Weights of photos, of mean 1: half for clean, the other half shared alike by the defect classes."""
     classes, counts = np.unique(labels, return_counts=True)
     defects = max(1, int((classes > 0).sum()))
     share = {c: (0.5 if c == 0 else 0.5 / defects) / n for c, n in zip(classes, counts, strict=True)}

@@ -42,7 +42,7 @@ class _OnLayer3(Stage):
     def features(self, given: Tensor) -> Tensor:
         pooled, layer3 = given[:, :POOLED], given[:, POOLED:]
         maps = layer3.reshape(len(given), LAYER_CHANNELS[2], *self.grid)
-        return self.head.features(pooled, maps.contiguous(memory_format=torch.channels_last))
+        return self.head.join_layer4(pooled, maps.contiguous(memory_format=torch.channels_last))
 
 
 class _OnImages(Stage):
@@ -54,8 +54,7 @@ class _OnImages(Stage):
         self.head = head
 
     def features(self, given: Tensor) -> Tensor:
-        layers = self.trunk(given)
-        return self.head.features(self.head.pool_trunk(layers), layers[2])
+        return self.head.features(self.trunk(given))
 
 
 class _ToFeatures(nn.Module):

@@ -19,6 +19,7 @@ from torchvision.models import ResNet50_Weights, resnet50
 
 from models.bundle import sha256_of_file
 from models.errors import TrunkError
+from models.files import replacing
 from models.manifest import TrunkProvenance
 
 log = logging.getLogger(__name__)
@@ -56,7 +57,7 @@ def load_trunk(choice: str) -> TrunkWeights:
     `auto` takes ImageNet's if they are on this machine or can be downloaded, else those that Glint ships.
 
     Raises:
-        TrunkError: when they cannot be had or do not fit a ResNet50.
+        TrunkError: when they cannot be had, do not fit a ResNet50, or are not all finite numbers.
     """
     if choice == "none":
         log.warning(
@@ -77,10 +78,15 @@ def load_trunk(choice: str) -> TrunkWeights:
 def _imagenet_or_shipped() -> TrunkWeights:
     try:
         return _imagenet()
-    except TrunkError:
+    except TrunkError as error:
         if not SHIPPED.is_file():
             raise
-    log.info("ImageNet's weights are not at hand; using the trunk that comes with Glint (--trunk glint).")
+        using = "using the trunk that comes with Glint (--trunk glint)"
+        if _cached_file().is_file():
+            remedy = "Remove the file to have it downloaded again."
+            log.warning("ImageNet's weights are damaged; %s. %s %s", using, error.problem, remedy)
+        else:
+            log.info("ImageNet's weights are not at hand; %s.", using)
     return _shipped()
 
 
@@ -100,6 +106,7 @@ def _from_file(path: Path, name: str, licence: str) -> TrunkWeights:
         if not key.startswith("fc.")
     }
     _check_names(path, state)
+    _check_numbers(path, state)
     return TrunkWeights(state, TrunkProvenance(name=name, sha256=sha256_of_file(path), licence=licence))
 
 
@@ -153,36 +160,45 @@ def _check_names(path: Path, state: dict[str, Tensor]) -> None:
         )
 
 
+def _check_numbers(path: Path, state: dict[str, Tensor]) -> None:
+    for key, value in state.items():
+        if not torch.isfinite(value).all():
+            raise TrunkError(
+                f"{path} holds numbers that are not finite: NaN or infinity in {key}.",
+                "Copy the file again from where it came, or train the trunk again.",
+            )
+
+
 def _imagenet_file() -> Path:
-    url = str(IMAGENET.url)
-    target = Path(torch.hub.get_dir()) / "checkpoints" / url.rsplit("/", 1)[1]
+    target = _cached_file()
     if not target.is_file():
-        _download(url, target)
+        _download(str(IMAGENET.url), target)
     return target
+
+
+def _cached_file() -> Path:
+    """Where torchvision keeps ImageNet's weights, once they have been downloaded."""
+    return Path(torch.hub.get_dir()) / "checkpoints" / str(IMAGENET.url).rsplit("/", 1)[1]
 
 
 def _download(url: str, target: Path) -> None:
     response = _connect(url)
     target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.with_suffix(".partial")
     digest = hashlib.sha256()
     try:
-        with response, partial.open("wb") as stream, Progress(transient=True) as progress:
-            total = int(response.headers.get("Content-Length", 0)) or None
-            task = progress.add_task("ImageNet weights", total=total)
-            while block := response.read(1 << 20):
-                stream.write(block)
-                digest.update(block)
-                progress.advance(task, len(block))
+        with replacing(target) as partial:
+            with response, partial.open("wb") as stream, Progress(transient=True) as progress:
+                total = int(response.headers.get("Content-Length", 0)) or None
+                task = progress.add_task("ImageNet weights", total=total)
+                while block := response.read(1 << 20):
+                    stream.write(block)
+                    digest.update(block)
+                    progress.advance(task, len(block))
+            # torchvision ends the name of each file with the first digits of its sha256.
+            if not digest.hexdigest().startswith(target.stem.rsplit("-", 1)[1]):
+                raise _offline(url, "the checksum of what arrived is wrong")
     except OSError as error:
-        partial.unlink(missing_ok=True)
         raise _offline(url, str(error)) from error
-    # torchvision ends the name of each file with the first digits of its sha256.
-    expected = target.stem.rsplit("-", 1)[1]
-    if not digest.hexdigest().startswith(expected):
-        partial.unlink()
-        raise _offline(url, "the checksum of what arrived is wrong")
-    partial.replace(target)
 
 
 def _connect(url: str) -> HTTPResponse:

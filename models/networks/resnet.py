@@ -71,19 +71,19 @@ class Head(nn.Module):
         """layer1-3, as the trunk gives them, to the pooled features of layer2 and layer3 [N, 3072]."""
         return torch.cat([pool(layer) for layer in layers[1:] for pool in (_mean, _maximum)], dim=1)
 
-    def read_out(self, pooled: Tensor, layer3: Tensor) -> Tensor:
-        """Pooled features [N, 3072] and layer3 [N, 1024, h, w] to logits [N, C]."""
-        logits: Tensor = self.fc(self.features(pooled, layer3))
-        return logits
+    def features(self, layers: Sequence[Tensor]) -> Tensor:
+        """What the linear read-out sees [N, D] of layer1-3, as the trunk gives them."""
+        return self.join_layer4(self.pool_trunk(layers), layers[2])
 
-    def features(self, pooled: Tensor, layer3: Tensor) -> Tensor:
-        """What the linear read-out sees: `pooled` and, where there is a layer4, its mean."""
+    def join_layer4(self, pooled: Tensor, layer3: Tensor) -> Tensor:
+        """Pooled features [N, 3072] and, where there is a layer4, its mean over layer3 [N, 1024, h, w]."""
         if self.layer4 is None:
             return pooled
         return torch.cat([pooled, _mean(self.layer4(layer3))], dim=1)
 
     def forward(self, layers: Sequence[Tensor]) -> Tensor:
-        return self.read_out(self.pool_trunk(layers), layers[2])
+        logits: Tensor = self.fc(self.features(layers))
+        return logits
 
 
 def _mean(layer: Tensor) -> Tensor:

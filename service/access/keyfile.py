@@ -2,12 +2,12 @@
 
 import contextlib
 import os
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 from pydantic import ValidationError
 
+from models.files import write_whole
 from service.access.errors import KeysError
 from service.access.keys import KeyTable
 
@@ -39,24 +39,14 @@ def read_keys(path: Path) -> KeyTable:
 
 
 def write_keys(path: Path, table: KeyTable) -> None:
-    """Replace the file: written under a temporary name with mode 0600, synced, and renamed.
+    """Replace the file, whole or not at all, with mode 0600; see `locked`.
 
     The owner stays who it was, or becomes the folder's, so that root may add a key for the service's user.
     """
     owner = (path if path.exists() else path.parent).stat()
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    temporary = Path(name)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as stream:
-            stream.write(table.model_dump_json(indent=2) + "\n")
-            stream.flush()
-            if os.geteuid() == 0:
-                os.fchown(stream.fileno(), owner.st_uid, owner.st_gid)
-            os.fsync(stream.fileno())
-        temporary.replace(path)
-        _sync_folder(path.parent)
-    finally:
-        temporary.unlink(missing_ok=True)
+    text = table.model_dump_json(indent=2) + "\n"
+    given_to = (owner.st_uid, owner.st_gid) if os.geteuid() == 0 else None
+    write_whole(path, text.encode(), mode=0o600, owner=given_to)
 
 
 @contextlib.contextmanager
@@ -71,11 +61,3 @@ def locked(path: Path) -> Iterator[None]:
         yield
     finally:
         os.close(folder)
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

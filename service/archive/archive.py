@@ -28,6 +28,7 @@ from service.archive.retention import Retention
 from service.archive.status import ArchiveStatus
 from service.archive.store import open_store
 from service.archive.withdrawal import withdraw
+from service.errors import reason_of
 from service.settings import Settings
 
 OFF = "none"
@@ -223,7 +224,7 @@ class Archive:
         except ArchiveBusyError:
             raise
         except Exception as error:  # each kind of store fails with errors of its own
-            raise ArchiveUnavailableError(str(error) or type(error).__name__) from error
+            raise ArchiveUnavailableError(reason_of(error)) from error
 
     @contextmanager
     def _turn(self) -> Iterator[None]:

@@ -12,7 +12,7 @@ from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, IntegrityError,
 
 from service.archive.errors import ArchiveUnavailableError
 from service.archive.schema import BEGIN, migrate
-from service.errors import SettingsError
+from service.errors import SettingsError, reason_of
 
 # How long a statement may wait for a lock, or for the server, before the archive counts as unavailable.
 BUSY_SECONDS = 4.0
@@ -126,13 +126,9 @@ def faults_told() -> Iterator[None]:
     except (IntegrityError, DataError):
         raise
     except DBAPIError as error:
-        raise ArchiveUnavailableError(_first_line(error.orig or error)) from error
+        raise ArchiveUnavailableError(reason_of(error.orig or error)) from error
     except (TimeoutError, OSError) as error:
-        raise ArchiveUnavailableError(_first_line(error)) from error
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise ArchiveUnavailableError(reason_of(error)) from error
 
 
 def _read_url(text: str) -> URL:

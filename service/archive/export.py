@@ -1,14 +1,13 @@
 """Writes inspections into one CSV or Parquet file, page by page, whatever their number."""
 
 import csv
-import os
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from models.errors import UsageError
+from models.files import replacing
 from service.archive.database import Database
 from service.archive.queries import Cursor, Filters, page
 from service.archive.records import Record
@@ -43,9 +42,8 @@ def export(
         ArchiveUnavailableError: when the database cannot be read.
         UsageError: when Parquet is asked for and its library is not installed.
     """
-    partial = output.with_name(f".{output.name}.partial")
     count = 0
-    try:
+    with replacing(output) as partial:
         sheet: _Sheet = _CsvSheet(partial) if form == "csv" else _ParquetSheet(partial)
         try:
             for records in _pages(database, filters):
@@ -54,13 +52,6 @@ def export(
                 progress(len(records))
         finally:
             sheet.close()
-        with open(partial, "rb") as file:
-            os.fsync(file.fileno())
-        os.replace(partial, output)
-    except BaseException:
-        with suppress(OSError):
-            partial.unlink()
-        raise
     return count
 
 

@@ -11,6 +11,7 @@ from service.archive.orphans import Orphans
 from service.archive.presence import Presence, Trace
 from service.archive.retention import Retention
 from service.archive.store import PhotoStore
+from service.errors import reason_of
 
 # How often the archive is proved while it works, and while it does not.
 PROBE_SECONDS = 5.0
@@ -110,7 +111,7 @@ class Keeper:
                 self.report(error.reason)
             except Exception as error:
                 log.exception("The archive's keeper failed.")
-                self.report(str(error) or type(error).__name__)
+                self.report(reason_of(error))
 
     def _prove(self) -> None:
         self._proof_begun = time.monotonic()
@@ -127,7 +128,7 @@ class Keeper:
         except ArchiveUnavailableError as error:
             self.report(error.reason)
         except Exception as error:  # each kind of store fails with errors of its own
-            self.report(str(error) or type(error).__name__)
+            self.report(reason_of(error))
         else:
             self._recover(reports)
         finally:

@@ -17,6 +17,7 @@ from service.archive.queries import find_request
 from service.archive.records import Record, record_of
 from service.archive.store import SUFFIXES, PhotoStore, path_of
 from service.archive.writer import DuplicateRecordError, Writer
+from service.errors import reason_of
 
 # The caller must hear of a failure before it stops listening.
 _SECONDS_TO_ANSWER = 0.05
@@ -99,7 +100,7 @@ class Recorder:
                 self._store.write(overlay, entry.overlay)
         except Exception as error:  # each kind of store fails with errors of its own
             self._doubt(record.with_pictures(photo, overlay))
-            reason = str(error) or type(error).__name__
+            reason = reason_of(error)
             self._keeper.report(reason, len(entry.photo) + len(entry.overlay or b""))
             raise ArchiveUnavailableError(reason) from error
         return record.with_pictures(photo, overlay)
@@ -146,9 +147,7 @@ class Recorder:
         if record.image_sha256 != sha256:
             raise IdempotencyConflictError(request_key.partition(":")[2])
         overlay = self._overlay_of(record)
-        form: OverlayFormat | None = None
-        if overlay is not None and record.overlay is not None:
-            form = "png" if record.overlay.endswith(SUFFIXES[MEDIA_TYPE["png"]]) else "jpeg"
+        form = None if overlay is None else record.overlay_format
         return Recorded(record.inspection, overlay, form, repeated=True)
 
     def _overlay_of(self, record: Record) -> bytes | None:
@@ -159,4 +158,4 @@ class Recorder:
         except FileNotFoundError:
             return None
         except Exception as error:  # each kind of store fails with errors of its own
-            raise ArchiveUnavailableError(str(error) or type(error).__name__) from error
+            raise ArchiveUnavailableError(reason_of(error)) from error

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Literal
 
 from models.answer import Inspection
+from models.overlay import OverlayFormat
 
 # kept: in the store. not_kept: the policy said no. removing: retention is at it. removed: it was.
 PhotoState = Literal["kept", "not_kept", "removing", "removed"]
@@ -51,6 +52,13 @@ class Record:
     def inspection(self) -> Inspection:
         """The answer that was given."""
         return Inspection.model_validate_json(self.answer)
+
+    @property
+    def overlay_format(self) -> OverlayFormat | None:
+        """The format of the overlay, which its path ends in; None where there is none."""
+        if self.overlay is None:
+            return None
+        return "png" if self.overlay.endswith(".png") else "jpeg"
 
     def with_pictures(self, photo: str, overlay: str | None) -> "Record":
         """The record once its pictures are in the store."""

@@ -12,6 +12,7 @@ from typing import Any
 from fsspec.core import url_to_fs
 from fsspec.implementations.local import LocalFileSystem
 
+from models.files import sync_folder
 from service.errors import SettingsError
 
 SUFFIXES = {
@@ -112,7 +113,7 @@ class LocalPhotoStore(PhotoStore):
                 with suppress(OSError):
                     partial.unlink()
                 raise
-            _sync(target.parent)
+            sync_folder(target.parent)
         except OSError as error:
             raise OSError(error.errno, f"{error.strerror}: {target.parent}") from error
 
@@ -177,12 +178,4 @@ def _make_folder(folder: Path) -> None:
     if not folder.exists():
         _make_folder(folder.parent)
         folder.mkdir(exist_ok=True)
-        _sync(folder.parent)
-
-
-def _sync(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+        sync_folder(folder.parent)

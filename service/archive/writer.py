@@ -15,7 +15,7 @@ from service.archive.database import Database
 from service.archive.errors import ArchiveUnavailableError, NotRecordedError
 from service.archive.records import Record
 from service.archive.tables import inspections
-from service.errors import ServiceError
+from service.errors import ServiceError, reason_of
 
 LARGEST_BATCH = 64
 
@@ -100,7 +100,7 @@ class Writer:
             except BaseException as error:  # whatever it was, no caller may wait for ever
                 log.exception("The archive's writer failed.")
                 for item in batch:
-                    item.fail(ArchiveUnavailableError(str(error) or type(error).__name__))
+                    item.fail(ArchiveUnavailableError(reason_of(error)))
 
     def _next_batch(self) -> list[_Waiting]:
         """Wait for records; empty when closing and done."""

@@ -11,6 +11,7 @@ from service.access.keys import allows
 from service.access.ring import KeyRing
 from service.access.rules import HEALTH_PATHS, least_role
 from service.http.problems import problem_response
+from service.http.scopes import inspection_id_of, path_of
 from service.settings import Settings
 
 KEY_HEADER = "X-Api-Key"
@@ -45,7 +46,7 @@ class AccessControl:
     def _refuse(self, scope: Scope) -> Response | None:
         """The answer to a request that is not let in; None lets it in."""
         method: str = scope["method"]
-        path: str = scope["path"].removeprefix(scope.get("root_path", ""))
+        path = path_of(scope)
         reads_health = method in _READING and path in HEALTH_PATHS
         if self._by_management_port(scope):
             return None if reads_health else _not_here(scope, method, path)
@@ -62,14 +63,14 @@ class AccessControl:
             said = "There is no API key." if key is None else "The API key is not valid."
             detail = f"{said} Send a valid one as `Authorization: Bearer KEY`, or in {KEY_HEADER}."
             headers = {"www-authenticate": 'Bearer realm="glint"'}
-            return problem_response("unauthorized", detail, _id_of(scope), headers=headers)
+            return problem_response("unauthorized", detail, inspection_id_of(scope), headers=headers)
         scope["state"].update(key_id=record.id, key_role=record.role)
         least = least_role(method, path)
         if allows(record.role, least):
             return None
         log.warning("Key %s (%s) was refused %s %r.", record.id, record.role, method, path[:128])
         detail = f"This takes a key of the role {least}; this one has the role {record.role}."
-        return problem_response("forbidden", detail, _id_of(scope))
+        return problem_response("forbidden", detail, inspection_id_of(scope))
 
     def _refuse_strangers(self, scope: Scope) -> Response | None:
         # Another server than ours may listen elsewhere than the settings say.
@@ -80,7 +81,7 @@ class AccessControl:
             f"Without keys the service answers on the loopback address only, not on {host}. Serve with keys "
             "(GLINT_KEYS), or set GLINT_ALLOW_ANONYMOUS=true if whoever reaches it may do anything."
         )
-        return problem_response("forbidden", detail, _id_of(scope))
+        return problem_response("forbidden", detail, inspection_id_of(scope))
 
     def _by_management_port(self, scope: Scope) -> bool:
         port = self._settings.management_port
@@ -102,8 +103,4 @@ def _is_address(host: str) -> bool:
 
 def _not_here(scope: Scope, method: str, path: str) -> Response:
     detail = f"{method} {path[:128]}: Not Found. This port serves {', '.join(HEALTH_PATHS)} only."
-    return problem_response("not_found", detail, _id_of(scope), status=404)
-
-
-def _id_of(scope: Scope) -> str:
-    return str(scope["state"]["inspection_id"])
+    return problem_response("not_found", detail, inspection_id_of(scope), status=404)

@@ -9,28 +9,23 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
 from models.answer import Inspection
+from models.overlay import MEDIA_TYPE
 from service.archive.archive import Archive
 from service.archive.errors import ArchiveOffError, UnknownInspectionError
 from service.archive.queries import Cursor, Filters
 from service.archive.records import Record
-from service.http.documentation import PROBLEM_CONTENT
+from service.http.documentation import problem_responses
 from service.http.fields import MAX_LENGTH, TEXT_PATTERN, check_text
-from service.http.problems import Problem
 
 LARGEST_PAGE = 500
 
-
-def _problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    said = {
+_PROBLEMS = problem_responses(
+    {
         404: "There is none; `code` says why.",
         422: "A filter cannot be used.",
         503: "The archive cannot be asked now.",
     }
-    return {
-        status: {"model": Problem, "description": said[status], "content": PROBLEM_CONTENT}
-        for status in statuses
-    }
-
+)
 
 # Said in the document alone: any other id is one that nobody knows.
 InspectionId = Annotated[str, Path(json_schema_extra={"pattern": "^[0-9a-f]{32}$"})]
@@ -131,7 +126,7 @@ class InspectionDetail(ArchivedInspection):
     answer: Inspection
 
 
-@router.get("/inspections", summary="Look for inspections, newest first", responses=_problems(404, 422, 503))
+@router.get("/inspections", summary="Look for inspections, newest first", responses=_PROBLEMS)
 def search(request: Request, wanted: Annotated[Search, Query()]) -> InspectionPage:
     after = Cursor.decode(wanted.cursor) if wanted.cursor else None
     records, following = _archive(request).page(wanted.filters(), wanted.limit, after)
@@ -141,7 +136,7 @@ def search(request: Request, wanted: Annotated[Search, Query()]) -> InspectionPa
     )
 
 
-@router.get("/inspections/{inspection_id}", summary="One inspection", responses=_problems(404, 422, 503))
+@router.get("/inspections/{inspection_id}", summary="One inspection", responses=_PROBLEMS)
 def detail(request: Request, inspection_id: InspectionId) -> InspectionDetail:
     record = _find(request, inspection_id)
     return InspectionDetail.model_validate({**_fields(record), "answer": record.inspection})
@@ -151,7 +146,7 @@ def detail(request: Request, inspection_id: InspectionId) -> InspectionDetail:
     "/inspections/{inspection_id}/image",
     summary="The photo of an inspection, as it was sent",
     response_class=Response,
-    responses={200: _PICTURE, **_problems(404, 422, 503)},
+    responses={200: _PICTURE, **_PROBLEMS},
 )
 def image(request: Request, inspection_id: InspectionId) -> Response:
     record = _find(request, inspection_id)
@@ -163,12 +158,13 @@ def image(request: Request, inspection_id: InspectionId) -> Response:
     "/inspections/{inspection_id}/overlay",
     summary="The heatmap overlay of an inspection",
     response_class=Response,
-    responses={200: _PICTURE, **_problems(404, 422, 503)},
+    responses={200: _PICTURE, **_PROBLEMS},
 )
 def overlay(request: Request, inspection_id: InspectionId) -> Response:
     record = _find(request, inspection_id)
     data = _archive(request).picture(record, record.overlay)
-    return Response(data, media_type="image/png" if str(record.overlay).endswith(".png") else "image/jpeg")
+    form = record.overlay_format
+    return Response(data, media_type=MEDIA_TYPE[form] if form else None)
 
 
 def _archive(request: Request) -> Archive:

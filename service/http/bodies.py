@@ -9,6 +9,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.http.observation import INSPECT
 from service.http.problems import problem_response
+from service.http.scopes import inspection_id_of, path_of
 
 MAX_BODY_BYTES = 4 * 1024
 
@@ -35,10 +36,10 @@ class BodyLimits:
                 body = await _read(scope, receive)
         except _TooLargeError:
             detail = f"The body is too large. Send at most {MAX_BODY_BYTES:,} bytes."
-            refusal = problem_response("body_too_large", detail, scope["state"]["inspection_id"])
+            refusal = problem_response("body_too_large", detail, inspection_id_of(scope))
         except TimeoutError:
             detail = f"The body had not arrived whole after {self._seconds:g} s. Send it at once."
-            refusal = problem_response("upload_too_slow", detail, scope["state"]["inspection_id"])
+            refusal = problem_response("upload_too_slow", detail, inspection_id_of(scope))
         await (refusal or self._app)(scope, _first(body, receive), send)
 
 
@@ -47,8 +48,7 @@ class _TooLargeError(Exception):
 
 
 def _is_photo(scope: Scope) -> bool:
-    path: str = scope["path"].removeprefix(scope.get("root_path", ""))
-    return scope["method"] == "POST" and path == INSPECT
+    return scope["method"] == "POST" and path_of(scope) == INSPECT
 
 
 def _has_body(scope: Scope) -> bool:

@@ -8,8 +8,8 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from models.manifest import NAME_PATTERN
-from service.http.documentation import PROBLEM_CONTENT
-from service.http.problems import Problem, inspection_id_of
+from service.http.documentation import problem_responses
+from service.http.scopes import inspection_id_of
 from service.registry import Registry
 
 log = logging.getLogger(__name__)
@@ -52,17 +52,10 @@ class ActivationAnswer(BaseModel):
     note: str = Field(description="What will become of the choice, if it is not kept; else empty.")
 
 
-def _problems(**texts: str) -> dict[int | str, dict[str, object]]:
-    return {
-        int(status.lstrip("_")): {"model": Problem, "description": text, "content": PROBLEM_CONTENT}
-        for status, text in texts.items()
-    }
-
-
 @router.get(
     "/parts/{part}/versions",
     summary="The bundles of a part, the newest first",
-    responses=_problems(_404="There is no such part.", _503="The bundles are being looked for."),
+    responses=problem_responses({404: "There is no such part.", 503: "The bundles are being looked for."}),
 )
 async def versions(part: str, request: Request) -> list[VersionAnswer]:
     registry: Registry = request.app.state.registry
@@ -78,13 +71,15 @@ async def versions(part: str, request: Request) -> list[VersionAnswer]:
 @router.post(
     "/parts/{part}/activate",
     summary="Put another bundle of a part in place, without dropping a photo",
-    responses=_problems(
-        _404="There is no such part or version.",
-        _408="The body did not arrive in time.",
-        _409="It cannot be trusted, or another is being loaded; what served goes on serving.",
-        _413="The body is too large.",
-        _422="The body cannot be used.",
-        _503="The bundles are being looked for.",
+    responses=problem_responses(
+        {
+            404: "There is no such part or version.",
+            408: "The body did not arrive in time.",
+            409: "It cannot be trusted, or another is being loaded; what served goes on serving.",
+            413: "The body is too large.",
+            422: "The body cannot be used.",
+            503: "The bundles are being looked for.",
+        }
     ),
 )
 async def activate(part: str, activation: Activation, request: Request) -> ActivationAnswer:
@@ -97,7 +92,7 @@ async def activate(part: str, activation: Activation, request: Request) -> Activ
         done.version,
         done.previous,
         key_id or "anybody",
-        inspection_id_of(request),
+        inspection_id_of(request.scope),
         extra={"part": done.part, "key_id": key_id},
     )
     return ActivationAnswer(

@@ -1,5 +1,6 @@
 """What OpenAPI says of `POST /inspect`: its bodies, fields and answers, with examples that work."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from service.http.answers import PICTURE_HEADERS, InspectionAnswer
@@ -85,7 +86,7 @@ EXAMPLE_PROBLEM: dict[str, Any] = {
     "id": "5f0c6d3a4b0e4f0f8f3f5b7a9d2c1e60",
 }
 
-PROBLEM_CONTENT: dict[str, Any] = {MEDIA_TYPE: {"example": EXAMPLE_PROBLEM}}
+_PROBLEM_CONTENT: dict[str, Any] = {MEDIA_TYPE: {"example": EXAMPLE_PROBLEM}}
 
 _PROBLEMS = {
     400: "The photo is empty, or the form is broken.",
@@ -117,10 +118,15 @@ def inspect_responses() -> dict[int | str, dict[str, Any]]:
                 "image/png": picture,
             },
         },
-        **{
-            status: {"model": Problem, "description": text, "content": PROBLEM_CONTENT}
-            for status, text in _PROBLEMS.items()
-        },
+        **problem_responses(_PROBLEMS),
+    }
+
+
+def problem_responses(texts: Mapping[int, str]) -> dict[int | str, dict[str, Any]]:
+    """The problems that a route may answer, for FastAPI: what each status says."""
+    return {
+        status: {"model": Problem, "description": text, "content": _PROBLEM_CONTENT}
+        for status, text in texts.items()
     }
 
 

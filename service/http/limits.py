@@ -3,6 +3,7 @@
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service.http.problems import problem_response
+from service.http.scopes import inspection_id_of
 
 MAX_HEADERS = 64
 MAX_HEADER_BYTES = 16 * 1024
@@ -21,7 +22,7 @@ class HeadLimits:
                 f"The request's head is too large. Send at most {MAX_HEADERS} headers, {MAX_HEADER_BYTES:,} "
                 f"bytes in all, and {MAX_TARGET_BYTES:,} bytes of path and query."
             )
-            refusal = problem_response(code, detail, scope["state"]["inspection_id"])
+            refusal = problem_response(code, detail, inspection_id_of(scope))
             await refusal(scope, receive, send)
             return
         await self._app(scope, receive, send)

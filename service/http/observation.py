@@ -10,6 +10,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from models.decision import INVALID
 from service.http.problems import CODE_HEADER
+from service.http.scopes import inspection_id_of
 from service.telemetry.logs import request_id
 from service.telemetry.names import OTHER
 from service.telemetry.record import LEFT, Listener, RequestRecord
@@ -44,7 +45,7 @@ class ObserveRequests:
                 status, code = message["status"], Headers(raw=message.get("headers", [])).get(CODE_HEADER, "")
             await send(message)
 
-        token = request_id.set(scope["state"]["inspection_id"])
+        token = request_id.set(inspection_id_of(scope))
         try:
             await self._app(scope, receive, send_and_note)
         finally:
@@ -68,7 +69,7 @@ def _record_of(scope: Scope, status: int, code: str, seconds: float) -> RequestR
     if inspection is not None and status == _OK:
         verdict = inspection.verdict
     return RequestRecord(
-        id=state["inspection_id"],
+        id=inspection_id_of(scope),
         method=scope["method"],
         route=route,
         status=status,

@@ -13,6 +13,7 @@ from starlette.responses import Response
 from models.errors import GlintError, PhotoError
 from models.quality import Reading
 from service.errors import QualityGateError, ServiceError
+from service.http.scopes import inspection_id_of
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_SECONDS = 1
@@ -116,15 +117,10 @@ def install_problem_handlers(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _validation_problem)
 
 
-def inspection_id_of(request: Request) -> str:
-    """The id that `RequestIds` gave the request."""
-    return str(request.state.inspection_id)
-
-
 async def _glint_problem(request: Request, error: Exception) -> Response:
     code = error.code if isinstance(error, ServiceError | PhotoError) else "not_ready"
     quality = error.readings if isinstance(error, QualityGateError) else None
-    return problem_response(code, str(error), inspection_id_of(request), quality=quality)
+    return problem_response(code, str(error), inspection_id_of(request.scope), quality=quality)
 
 
 async def _http_problem(request: Request, error: Exception) -> Response:
@@ -134,7 +130,7 @@ async def _http_problem(request: Request, error: Exception) -> Response:
     code = codes.get(error.status_code, f"http_{error.status_code}")
     detail = f"{request.method} {request.url.path[:128]}: {error.detail}. What there is, is listed at /docs."
     return problem_response(
-        code, detail, inspection_id_of(request), status=error.status_code, headers=error.headers
+        code, detail, inspection_id_of(request.scope), status=error.status_code, headers=error.headers
     )
 
 
@@ -144,5 +140,5 @@ async def _validation_problem(request: Request, error: Exception) -> Response:
     first = error.errors()[0]
     where = ".".join(str(part) for part in first["loc"])
     return problem_response(
-        "bad_field", f"{where}: {first['msg']}. Correct this field.", inspection_id_of(request)
+        "bad_field", f"{where}: {first['msg']}. Correct this field.", inspection_id_of(request.scope)
     )

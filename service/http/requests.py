@@ -10,6 +10,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.errors import ShuttingDownError
 from service.http.problems import problem_response
+from service.http.scopes import inspection_id_of
 
 READ_ANYWAY_BYTES = 1024 * 1024
 ID_HEADER = "x-glint-id"
@@ -32,7 +33,7 @@ class RequestIds:
 
         async def send_with_id(message: Message) -> None:
             if message["type"] == "http.response.start":
-                header = (ID_HEADER.encode(), _id_of(scope).encode())
+                header = (ID_HEADER.encode(), inspection_id_of(scope).encode())
                 message = {**message, "headers": [*message.get("headers", []), header]}
             await send(message)
 
@@ -85,7 +86,7 @@ class UnforeseenErrors:
         try:
             await self._app(scope, receive, send_and_note)
         except ClientDisconnect:
-            log.info("The client left before request %s was answered.", _id_of(scope))
+            log.info("The client left before request %s was answered.", inspection_id_of(scope))
         except asyncio.CancelledError:
             # The server gives up what is unanswered when the time to drain is over.
             if scope["type"] != "http" or started:
@@ -94,9 +95,9 @@ class UnforeseenErrors:
         except Exception:
             if scope["type"] != "http" or started:
                 raise
-            log.exception("Request %s failed.", _id_of(scope))
-            detail = f"An unforeseen error. Look for {_id_of(scope)} in the service's log."
-            await problem_response("internal", detail, _id_of(scope))(scope, receive, send)
+            log.exception("Request %s failed.", inspection_id_of(scope))
+            detail = f"An unforeseen error. Look for {inspection_id_of(scope)} in the service's log."
+            await problem_response("internal", detail, inspection_id_of(scope))(scope, receive, send)
 
 
 def _declares_much(headers: Headers) -> bool:
@@ -106,10 +107,6 @@ def _declares_much(headers: Headers) -> bool:
 
 
 async def _answer_cancelled(scope: Scope, receive: Receive, send: Send) -> None:
-    log.warning("Request %s was given up.", _id_of(scope))
+    log.warning("Request %s was given up.", inspection_id_of(scope))
     error = ShuttingDownError()
-    await problem_response(error.code, str(error), _id_of(scope))(scope, receive, send)
-
-
-def _id_of(scope: Scope) -> str:
-    return str(scope.get("state", {}).get("inspection_id", ""))
+    await problem_response(error.code, str(error), inspection_id_of(scope))(scope, receive, send)

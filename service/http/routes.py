@@ -16,9 +16,9 @@ from service.errors import RequestError, WorkerDiedError
 from service.http.answers import json_answer, picture_answer
 from service.http.documentation import (
     DESCRIPTION,
-    PROBLEM_CONTENT,
     inspect_request,
     inspect_responses,
+    problem_responses,
 )
 from service.http.fields import (
     DEADLINE_HEADER,
@@ -28,11 +28,12 @@ from service.http.fields import (
     read_idempotency_key,
     wanted_picture,
 )
-from service.http.problems import Problem, inspection_id_of
+from service.http.scopes import inspection_id_of
 from service.http.uploads import Upload, read_upload
 from service.inspection import InspectionService, Order
-from service.registry import Readiness, Registry
+from service.registry import Registry
 from service.settings import Settings
+from service.status import Readiness
 from service.telemetry.drift_watch import PartDrift
 
 router = APIRouter()
@@ -96,7 +97,7 @@ async def inspect(request: Request) -> Response:
         inspected = await service.inspect(
             Order(
                 data=upload.data,
-                inspection_id=inspection_id_of(request),
+                inspection_id=inspection_id_of(request.scope),
                 deadline=deadline,
                 part=fields.part,
                 serial=fields.serial,
@@ -156,7 +157,7 @@ async def parts(request: Request) -> list[PartAnswer]:
 @router.get(
     "/healthz",
     summary="Whether the process is alive",
-    responses={503: {"model": Problem, "description": "A worker has died.", "content": PROBLEM_CONTENT}},
+    responses=problem_responses({503: "A worker has died."}),
 )
 async def healthz(request: Request) -> Alive:
     registry: Registry = request.app.state.registry

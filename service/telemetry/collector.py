@@ -2,50 +2,16 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from typing import Protocol
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from service.registry import Readiness, Registry
+from service.archive.status import ArchiveStatus
+from service.registry import Registry
+from service.status import Readiness
 from service.telemetry.drift_watch import DriftWatch
 
-
-class ArchiveState(Protocol):
-    """What the archive says of itself."""
-
-    @property
-    def waiting(self) -> int:
-        """Records not yet written."""
-        ...
-
-    @property
-    def oldest_seconds(self) -> float:
-        """For how long the first of them has waited."""
-        ...
-
-    @property
-    def free_bytes(self) -> int | None:
-        """Free space where photos are kept; None where that cannot be known."""
-        ...
-
-    @property
-    def low_water(self) -> bool:
-        """Whether the free space is below the mark."""
-        ...
-
-    @property
-    def written(self) -> int:
-        """Records written since the start."""
-        ...
-
-    @property
-    def failure(self) -> str:
-        """Why nothing can be written; empty when it can."""
-        ...
-
-
-ArchiveSource = Callable[[], ArchiveState]
+ArchiveSource = Callable[[], ArchiveStatus]
 
 
 class StateCollector(Collector):

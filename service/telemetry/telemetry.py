@@ -6,8 +6,9 @@ from prometheus_client import CollectorRegistry
 
 from models.answer import Inspection
 from models.manifest import Manifest
-from service.registry import Readiness, Registry
+from service.registry import Registry
 from service.settings import Settings
+from service.status import Readiness
 from service.telemetry.collector import ArchiveSource, StateCollector
 from service.telemetry.drift_watch import DriftWatch
 from service.telemetry.logs import log_request

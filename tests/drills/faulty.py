@@ -19,7 +19,7 @@ service as it is. `faulty_service` runs it; the order of the moment stands in a 
 import os
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +29,7 @@ from onnxruntime.capi.onnxruntime_pybind11_state import RuntimeException
 
 from models import inspector
 from models.session import CPU, CUDA, OpenSession, open_session
+from tests.drills.harness import Photo, Shots, assert_never_clean_by_fault, cameras, wait_for_answers
 from tests.service.live import Live, serving
 
 ORDERS = "GLINT_DRILL_ORDERS"
@@ -121,6 +122,30 @@ def faulty_service(
     }
     with serving(bundles, script=SCRIPT, environment=environment, ready=not order) as live:
         yield Faulty(live, orders)
+
+
+@contextmanager
+def under_load(
+    bundles: Path,
+    folder: Path,
+    album: Sequence[Photo],
+    *,
+    count: int = 3,
+    pause: float = 0.0,
+    gpu: bool = False,
+    **settings: str,
+) -> Iterator[tuple[Faulty, Shots]]:
+    """A `faulty_service` that has answered some photos of `cameras`, and goes on being sent them.
+
+    In the end, nothing was answered by fault that should not have been: the property of `harness` holds.
+    """
+    with (
+        faulty_service(bundles, folder, gpu=gpu, **settings) as service,
+        cameras(service.live.port, album, count=count, pause=pause) as shots,
+    ):
+        wait_for_answers(shots, 10)
+        yield service, shots
+    assert_never_clean_by_fault(shots)
 
 
 def main() -> None:

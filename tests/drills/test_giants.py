@@ -10,7 +10,7 @@ from tests.models.photo_files import giants
 from tests.service.live import Live, serving
 from tests.service.test_live import GOOD, peak_memory_kb, post
 
-MOST_KB = 8 * 1024
+MOST_KB = 4 * 1024
 
 
 @pytest.fixture(scope="module")

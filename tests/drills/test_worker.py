@@ -6,7 +6,7 @@ import pytest
 
 from service.app import EXIT_CODE_DEAD_WORKER
 from tests.drills.conftest import DrillRecord
-from tests.drills.faulty import GPU_LOST, OUT_OF_MEMORY, Faulty, faulty_service
+from tests.drills.faulty import GPU_LOST, OUT_OF_MEMORY, Faulty, faulty_service, under_load
 from tests.drills.harness import (
     Photo,
     Shots,
@@ -46,15 +46,13 @@ def day_said(service: Faulty) -> str:
 def test_an_exception_in_the_worker_fails_its_photos_alone(
     tiny_bundles: Path, tmp_path: Path, drill_record: DrillRecord
 ) -> None:
-    with faulty_service(tiny_bundles, tmp_path) as service, cameras(service.live.port, ALBUM) as shots:
-        wait_for_answers(shots, 10)
+    with under_load(tiny_bundles, tmp_path, ALBUM) as (service, shots):
         service.order("falter [ONNXRuntimeError] : 2 : INVALID_ARGUMENT : a fault of this photo")
         wait_for(lambda: shots.codes()["inference_failed"] >= 2, "failed photos")
         service.order("")
         before = shots.statuses()[200]
         wait_for(lambda: shots.statuses()[200] > before + 10, "answers after the fault")
         assert ready(service)
-    assert_never_clean_by_fault(shots)
     drill_record(
         fault="The worker raises an exception",
         provoked="the session raises ONNX Runtime's exception in every second run for a moment, under load",
@@ -79,16 +77,11 @@ def test_an_exception_in_the_worker_fails_its_photos_alone(
 def test_a_worker_that_cannot_go_on_ends_the_process(
     tiny_bundles: Path, tmp_path: Path, drill_record: DrillRecord, fault: str, order: str, provoked: str
 ) -> None:
-    with (
-        faulty_service(tiny_bundles, tmp_path, gpu=True) as service,
-        cameras(service.live.port, ALBUM) as shots,
-    ):
-        wait_for_answers(shots, 10)
+    with under_load(tiny_bundles, tmp_path, ALBUM, gpu=True) as (service, shots):
         service.order(order)
         wait_for(lambda: shots.codes()["worker_died"] > 0, "an answer that says the worker died")
         assert not ready(service)
         assert service.live.process.wait(10) == EXIT_CODE_DEAD_WORKER
-    assert_never_clean_by_fault(shots)
     drill_record(
         fault=fault,
         provoked=provoked,
@@ -120,16 +113,11 @@ def test_photos_the_model_fails_on_do_not_end_the_process(
 def test_a_batch_that_does_not_fit_into_memory_is_run_in_smaller_ones(
     tiny_bundles: Path, tmp_path: Path, drill_record: DrillRecord
 ) -> None:
-    with (
-        faulty_service(tiny_bundles, tmp_path, gpu=True) as service,
-        cameras(service.live.port, ALBUM, count=6) as shots,
-    ):
-        wait_for_answers(shots, 10)
+    with under_load(tiny_bundles, tmp_path, ALBUM, count=6, gpu=True) as (service, shots):
         service.order("crowded 1")
         wait_for(lambda: OUT_OF_MEMORY[-30:] in service.live.log.read_text(), "a batch that is too large")
         wait_for_answers(shots, 60)
         assert ready(service)
-    assert_never_clean_by_fault(shots)
     assert set(shots.statuses()) == {200}
     drill_record(
         fault="A batch does not fit into the GPU's memory",
@@ -142,16 +130,14 @@ def test_a_batch_that_does_not_fit_into_memory_is_run_in_smaller_ones(
 def test_without_memory_even_for_one_photo_nothing_is_judged_until_it_is_back(
     tiny_bundles: Path, tmp_path: Path, drill_record: DrillRecord
 ) -> None:
-    with (
-        faulty_service(tiny_bundles, tmp_path, gpu=True, canary_seconds="0.1") as service,
-        cameras(service.live.port, ALBUM, pause=0.1) as shots,
+    with under_load(tiny_bundles, tmp_path, ALBUM, pause=0.1, gpu=True, canary_seconds="0.1") as (
+        service,
+        shots,
     ):
-        wait_for_answers(shots, 10)
         service.order("crowded 0")
         wait_for(lambda: shots.codes()["inference_failed"] + shots.codes()["canary_failed"] >= 3, "problems")
         service.order("")
         wait_for(lambda: ready(service) or service.live.process.poll() is not None, "readiness or the end")
-    assert_never_clean_by_fault(shots)
     drill_record(
         fault="The GPU's memory is taken by another process",
         provoked="no photo can be allocated for, for a moment, under load",

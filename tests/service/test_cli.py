@@ -92,6 +92,12 @@ def test_an_altered_limit_is_noticed(photos: Path, tmp_path: Path) -> None:
         assert "manifest.json was altered" in str(result.exception)
 
 
+def test_verify_says_which_versions_a_part_has(tiny_bundle: Path) -> None:
+    result = glint("verify", tiny_bundle.parent, "--device", "cpu")
+    assert isinstance(result.exception, BundleError)
+    assert str(tiny_bundle) in result.exception.remedy
+
+
 def test_the_table_names_every_photo_and_its_verdict(photos: Path, tiny_bundle: Path) -> None:
     result = glint("inspect", photos, "--bundle", tiny_bundle, "--device", "cpu")
     assert result.exit_code == 0, result.output

@@ -2,7 +2,6 @@
 
 import asyncio
 import dataclasses
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 from starlette.requests import ClientDisconnect
 
+from service.archive.status import ArchiveStatus
 from service.http.observation import ObserveRequests
 from service.http.requests import RequestIds, UnforeseenErrors
 from service.registry import Registry
@@ -162,19 +162,19 @@ def test_prometheus_gets_the_format_that_it_asks_for(client: TestClient) -> None
 
 
 def test_the_archive_is_seen_where_there_is_one() -> None:
-    @dataclass(frozen=True)
-    class Archive:
-        waiting: int = 3
-        oldest_seconds: float = 1.5
-        free_bytes: int | None = 10**9
-        low_water: bool = True
-        written: int = 12
-        failure: str = "no space is left"
-
+    status = ArchiveStatus(
+        waiting=3,
+        oldest_seconds=1.5,
+        free_bytes=10**9,
+        low_water=True,
+        written=12,
+        failure="no space is left",
+        removed=0,
+    )
     registry = Registry(Settings.of(), on_death=lambda error: None)
     shown = CollectorRegistry()
     drift = DriftWatch(dict, BoundedNames(1), 0.05)
-    shown.register(StateCollector(registry, drift, registry.readiness, Archive))
+    shown.register(StateCollector(registry, drift, registry.readiness, lambda: status))
     for name, value in (
         ("waiting", 3),
         ("oldest_seconds", 1.5),

@@ -8,9 +8,10 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from models.bundle import SPLITS, Bundle, SplitRecord, sha256_of_file, write_manifest
+from models.bundle import SPLITS, Bundle, sha256_of_file, write_manifest
 from tests.tiny_bundle import anomalous_photo, clean_photo, encode, scratched_photo
 from training.data.samples import Sample
+from training.data.splits import split_records
 
 PAINTERS = {"good": clean_photo, "scratched": scratched_photo, "dent": anomalous_photo}
 
@@ -45,18 +46,8 @@ def painted_sample(path: Path, pixels: npt.NDArray[np.uint8], label: str) -> Sam
 
 def record_splits(bundle: Path, samples: Sequence[Sample], split: str) -> None:
     """Write into a bundle that these photos went to that split."""
-    records = [
-        SplitRecord(
-            sha256=s.sha256,
-            pixels_sha256=s.pixels_sha256,
-            file=s.name,
-            label=s.label,
-            group=s.group,
-            split=split,
-        )
-        for s in samples
-    ]
-    (bundle / SPLITS).write_text(json.dumps([record.model_dump() for record in records]))
+    records = [record.model_dump() for record in split_records(samples, split)]
+    (bundle / SPLITS).write_text(json.dumps(records))
     manifest = Bundle.open(bundle, verify=False).manifest
     files = {**manifest.files, SPLITS: sha256_of_file(bundle / SPLITS)}
     write_manifest(bundle, manifest.model_copy(update={"files": files}))

@@ -147,14 +147,23 @@ def test_folders_without_a_clean_class_can_be_read_but_have_no_clean_photos(tmp_
 
 
 @pytest.mark.parametrize("folder", ["anomalous", "Invalid", "große Kratzer", "-x"])
-def test_folders_that_cannot_be_a_class_are_left_out_as_a_whole(tmp_path: Path, folder: str) -> None:
+def test_folders_of_photos_that_cannot_be_a_class_are_refused_by_name(tmp_path: Path, folder: str) -> None:
     write_photo(tmp_path / "good" / "0.png", 0)
     write_photo(tmp_path / folder / "0.png", 1)
-    write_mask(tmp_path / "masks" / folder / "0.png")
+    with pytest.raises(DatasetError) as caught:
+        read_dataset(tmp_path, progress=False)
+    assert str(tmp_path / folder) in caught.value.problem
+    assert "Rename the folder" in caught.value.remedy
+
+
+def test_folders_that_cannot_be_a_class_and_hold_no_photos_are_left_out(tmp_path: Path) -> None:
+    write_photo(tmp_path / "good" / "0.png", 0)
+    (tmp_path / "old notes").mkdir()
+    (tmp_path / "old notes" / "list.pdf").write_bytes(b"%PDF")
     dataset = read_dataset(tmp_path, progress=False)
     assert dataset.classes == ["clean"]
-    assert list(reasons(dataset)) == [f"{folder}/"]
-    assert "whole folder is left out" in reasons(dataset)[f"{folder}/"]
+    assert list(reasons(dataset)) == ["old notes/"]
+    assert "not a class folder" in reasons(dataset)["old notes/"]
 
 
 def test_every_odd_file_is_named_with_its_reason_and_clutter_is_not(tmp_path: Path) -> None:

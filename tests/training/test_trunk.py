@@ -158,6 +158,28 @@ def test_auto_prefers_imagenet_weights_that_are_at_hand(offline: Path, shipped: 
     assert load_trunk("glint").provenance.sha256 == sha256_of_file(shipped)
 
 
+def test_damaged_imagenet_weights_are_said_to_be_damaged(offline: Path, shipped: Path, caplog) -> None:
+    cached = offline / "cache" / "hub" / "checkpoints" / "resnet50-0676ba61.pth"
+    cached.parent.mkdir(parents=True)
+    cached.write_bytes(b"not weights at all")
+    assert load_trunk("auto").provenance.sha256 == sha256_of_file(shipped)
+    (record,) = caplog.records
+    assert record.levelname == "WARNING"
+    for words in ("damaged", "--trunk glint", str(cached), "Remove the file"):
+        assert words in record.getMessage()
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), float("-inf")])
+def test_numbers_that_are_not_finite_are_refused_by_file_and_tensor(
+    tmp_path: Path, state, number: float
+) -> None:
+    changed = {**state, "layer2.1.bn2.running_var": state["layer2.1.bn2.running_var"].clone()}
+    changed["layer2.1.bn2.running_var"][3] = number
+    save_file(changed, tmp_path / "broken.safetensors")
+    with pytest.raises(TrunkError, match=r"broken\.safetensors .* layer2\.1\.bn2\.running_var"):
+        load_trunk(str(tmp_path / "broken.safetensors"))
+
+
 def test_a_file_that_ends_at_layer3_gives_a_head_without_layer4(shipped: Path, state) -> None:
     weights = load_trunk(str(shipped))
     assert not weights.random

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from models.decision import CLEAN
 from models.errors import DatasetError
-from training.data.listing import CLEAN_NAMES, Entry, Found, Listing, label_of, name_of
+from training.data.listing import CLEAN_NAMES, Entry, Found, Listing, has_photos, label_of, name_of
 from training.data.samples import Prescription
 from training.data.tables import GROUPS
 
@@ -32,6 +32,9 @@ def list_class_folders(root: Path) -> Listing:
     """List `good|ok|clean|normal|free`, and every other folder as a defect class of its name.
 
     Masks lie in `masks/<class>/<stem>.png`.
+
+    Raises:
+        DatasetError: when a folder of photos has a name that no class can have.
     """
     found = Found(root)
     files, folders = found.contents(root)
@@ -50,6 +53,9 @@ def list_mvtec(root: Path) -> Listing:
 
     `train` photos are for training and calibration only, clean `test` photos for testing only. Defects in
     `test` are shared out, so that the classifier has some to learn from, unless `train` holds defects itself.
+
+    Raises:
+        DatasetError: when a folder of photos has a name that no class can have.
     """
     found = Found(root)
     files, folders = found.contents(root)
@@ -105,8 +111,13 @@ def _add_class(
     try:
         label = label_of(folder.name)
     except DatasetError as error:
-        found.skip(folder, f"the whole folder is left out: {error}")
-        return
+        if not has_photos(folder):
+            found.skip(folder, f"not a class folder: {error.problem}")
+            return
+        # Left out, its defects would count as unknown ones, and one line among many would say so.
+        raise DatasetError(
+            f"The photos in {folder} have no class: {error.problem}", f"Rename the folder. {error.remedy}"
+        ) from error
     for path in found.photos(folder):
         mask = masks / f"{path.stem}{mask_suffix}.png"
         usable = mask.is_file() and not found.oddity(mask)

@@ -34,7 +34,8 @@ def read_dataset(root: Path, *, white_level: int = 65535, progress: bool = True)
 
     Raises:
         DatasetError: when `root` is missing or is neither a folder nor a CSV, when a table in it cannot be
-            understood, or when not one photo can be read.
+            understood, when the name of a folder of photos cannot be that of a class, or when not one photo
+            can be read.
     """
     listing = _list(root)
     folder = root if root.is_dir() else root.parent

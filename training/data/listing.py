@@ -137,10 +137,11 @@ def label_of(name: str) -> str:
         raise DatasetError(
             f"The class name {name!r} is reserved for verdicts.", "Name the class after the defect."
         )
+    # Class names stand in HTTP headers, file names and the archive's settings.
     if not re.fullmatch(NAME_PATTERN, name):
         raise DatasetError(
             f"{name!r} cannot be the name of a class.",
-            "Use 1 to 64 letters, digits, `.`, `_` or `-`, beginning with a letter or digit.",
+            "Use 1 to 64 of the characters a-z, A-Z, 0-9, `.`, `_` and `-`, the first a letter or digit.",
         )
     return name
 

@@ -45,18 +45,22 @@ class Split:
 
     def records(self) -> list[SplitRecord]:
         """Which photo went where, by its digests, as the bundle keeps it."""
-        return [
-            SplitRecord(
-                sha256=s.sha256,
-                pixels_sha256=s.pixels_sha256,
-                file=s.name,
-                label=s.label,
-                group=s.group,
-                split=name,
-            )
-            for name, part in self.parts().items()
-            for s in part
-        ]
+        return [record for name, part in self.parts().items() for record in split_records(part, name)]
+
+
+def split_records(samples: Iterable[Sample], split: str) -> list[SplitRecord]:
+    """The records of photos that went to `split`."""
+    return [
+        SplitRecord(
+            sha256=s.sha256,
+            pixels_sha256=s.pixels_sha256,
+            file=s.name,
+            label=s.label,
+            group=s.group,
+            split=split,
+        )
+        for s in samples
+    ]
 
 
 def split_dataset(

@@ -2,7 +2,6 @@
 
 import json
 import logging
-import os
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -15,6 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
 from models.errors import DeviceError, UsageError
+from models.files import replacing
 from training.pretrain.config import PARTS, PretrainConfig
 from training.pretrain.finish import write_trunk
 from training.pretrain.learner import Learner
@@ -103,9 +103,8 @@ def _resume(learner: Learner, checkpoint: Path) -> tuple[float, int]:
 
 
 def _save(checkpoint: Path, learner: Learner, seconds: float, images: int) -> None:
-    partial = checkpoint.with_suffix(".partial")
-    torch.save({"learner": learner.state(), "seconds": seconds, "images": images}, partial)
-    os.replace(partial, checkpoint)
+    with replacing(checkpoint) as partial:
+        torch.save({"learner": learner.state(), "seconds": seconds, "images": images}, partial)
 
 
 def _log(path: Path, steps: list[dict[str, float]], images: int, seconds: float) -> dict[str, float]:

@@ -39,8 +39,13 @@ def test_the_service_ends_although_the_store_hangs(tiny_bundles: Path, tmp_path:
         headers = {"content-type": "image/jpeg", "x-deadline-ms": "1000"}
         connection.request("POST", "/inspect", encode(clean_photo(), ".jpg"), headers)
         response = connection.getresponse()
-        assert response.status in (503, 504)
-        assert json.loads(response.read())["verdict"] == "invalid"
+        problem = json.loads(response.read())
+        assert (response.status, problem["code"], problem["verdict"]) == (
+            503,
+            "archive_unavailable",
+            "invalid",
+        )
+        assert "could not be kept before the deadline" in problem["detail"]
         connection.close()
         begun = time.monotonic()
         live.terminate()
