@@ -16,6 +16,7 @@ from models.errors import ExportError, UsageError
 from models.networks.joint import ClassifierGraph, JointGraph, PadimGraph
 from models.networks.padim import Padim, PadimConfig
 from models.networks.resnet import Head, Trunk
+from models.networks.triangular import block_elements
 from models.session import open_session
 
 OPSET = 18
@@ -44,7 +45,7 @@ def check_exportable(size: tuple[int, int], padim: PadimConfig) -> None:
         UsageError: naming the options that make it smaller.
     """
     positions = (size[0] // padim.stride) * (size[1] // padim.stride)
-    needed = 4 * positions * padim.dims**2
+    needed = 4 * positions * block_elements(padim.dims)
     if needed > _LARGEST_PADIM_BYTES:
         raise UsageError(
             f"At {size[0]}x{size[1]} with {padim.dims} dims, PaDiM would take {needed / 2**30:.1f} GiB; "
