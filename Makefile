@@ -5,7 +5,8 @@ MINUTES ?= 30
 UV_VERSION := 0.13.8
 BIN := .venv/bin
 # Two test processes of one thread each: side by side, threads would only wait for each other's cores.
-PYTEST_TWO := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+# The long files come first (tests/conftest.py), not those with the most tests.
+PYTEST_TWO := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 .PHONY: help setup demo test real drills soak image quick check format lock clean
 

@@ -16,6 +16,7 @@ from models.errors import ExportError, UsageError
 from models.networks.joint import ClassifierGraph, JointGraph, PadimGraph
 from models.networks.padim import Padim, PadimConfig
 from models.networks.resnet import Head, Trunk
+from models.networks.triangular import block_elements
 from models.session import open_session
 
 OPSET = 18
@@ -44,7 +45,7 @@ def check_exportable(size: tuple[int, int], padim: PadimConfig) -> None:
         UsageError: naming the options that make it smaller.
     """
     positions = (size[0] // padim.stride) * (size[1] // padim.stride)
-    needed = 4 * positions * padim.dims**2
+    needed = 4 * positions * block_elements(padim.dims)
     if needed > _LARGEST_PADIM_BYTES:
         raise UsageError(
             f"At {size[0]}x{size[1]} with {padim.dims} dims, PaDiM would take {needed / 2**30:.1f} GiB; "
@@ -58,23 +59,30 @@ def export_graphs(
 ) -> dict[str, nn.Module]:
     """Write `inspector.onnx`, `padim.onnx` and, with a head, `classifier.onnx` into `folder`.
 
-    Each takes `image` uint8 [N, height, width, 3] RGB with any N, and passes `onnx.checker`.
+    Each takes `image` uint8 [N, height, width, 3] RGB with any N, and passes `onnx.checker`. The single
+    models are cut out of the joint graph: they hold the same numbers, and torch is translated only once.
 
     Returns:
         The torch module behind each file, by its stem.
     """
     graphs: dict[str, nn.Module] = {
-        "inspector": JointGraph(trunk, head, padim),
-        "padim": PadimGraph(trunk, padim),
+        "inspector": JointGraph(trunk, head, padim).cpu().eval(),
+        "padim": PadimGraph(trunk, padim).cpu().eval(),
     }
     if head is not None:
-        graphs["classifier"] = ClassifierGraph(trunk, head)
-    for name, graph in graphs.items():
-        _export(graph.cpu().eval(), folder / f"{name}.onnx", _OUTPUTS[name], size)
+        graphs["classifier"] = ClassifierGraph(trunk, head).cpu().eval()
+    path = folder / "inspector.onnx"
+    _translate(graphs["inspector"], path, _OUTPUTS["inspector"], size)
+    joint = onnx.load(path)
+    for name in graphs:
+        model = joint if name == "inspector" else _cut_out(joint, _OUTPUTS[name])
+        model.producer_name, model.doc_string = "glint", f"Glint {name}"
+        onnx.save(model, folder / f"{name}.onnx")
+        onnx.checker.check_model(str(folder / f"{name}.onnx"), full_check=True)
     return graphs
 
 
-def _export(graph: nn.Module, path: Path, outputs: Sequence[str], size: tuple[int, int]) -> None:
+def _translate(graph: nn.Module, path: Path, outputs: Sequence[str], size: tuple[int, int]) -> None:
     example = torch.zeros((2, *size, 3), dtype=torch.uint8)
     with _quiet_exporter():
         torch.onnx.export(
@@ -89,10 +97,28 @@ def _export(graph: nn.Module, path: Path, outputs: Sequence[str], size: tuple[in
             external_data=False,
             verbose=False,
         )
-    model = onnx.load(path)
-    model.producer_name, model.doc_string = "glint", f"Glint {path.stem}"
-    onnx.save(model, path)
-    onnx.checker.check_model(str(path), full_check=True)
+
+
+def _cut_out(model: onnx.ModelProto, outputs: Sequence[str]) -> onnx.ModelProto:
+    """The part of a model that some of its outputs need."""
+    needed, nodes = set(outputs), []
+    for node in reversed(model.graph.node):
+        if needed.intersection(node.output):
+            nodes.append(node)
+            needed.update(node.input)
+    part = onnx.ModelProto()
+    for name in ("ir_version", "producer_version"):
+        setattr(part, name, getattr(model, name))
+    part.opset_import.extend(model.opset_import)
+    graph = part.graph
+    graph.name = model.graph.name
+    graph.node.extend(reversed(nodes))
+    graph.input.extend(model.graph.input)
+    graph.output.extend(given for given in model.graph.output if given.name in outputs)
+    graph.initializer.extend(tensor for tensor in model.graph.initializer if tensor.name in needed)
+    made = {name for node in nodes for name in node.output}
+    graph.value_info.extend(info for info in model.graph.value_info if info.name in made)
+    return part
 
 
 @contextmanager

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from models.errors import TrunkError
 from models.networks.resnet import LAYER_CHANNELS, LAYER_STRIDES
+from models.networks.triangular import block_columns, to_blocks, to_matrices, zero_blocks
 
 Projection = Literal["orthogonal", "subset"]
 
@@ -120,28 +121,38 @@ class Smoothing(nn.Module):
 class Padim(nn.Module):
     """A fitted PaDiM: layers of the trunk to anomaly map [N, h, w] and anomaly score [N].
 
-    Buffers: `mean` [P, d] and `whitening` [P, d, d] over the P = h * w grid positions, with
+    Buffers: `mean` [P, d] and the blocks of `whitening` [P, d, d] over the P = h * w grid positions, with
     distance(x) = || (x - mean) whitening ||, whitening = L^-T for covariance = L L^T
-    (the Mahalanobis distance of the paper's equation 2).
+    (the Mahalanobis distance of the paper's equation 2). Reading the whitening matrices is most of what
+    PaDiM costs for a single photo; they are upper triangular, and only that part is kept.
     """
 
     mean: Tensor
-    whitening: Tensor
 
-    def __init__(self, embedding: Embedding, mean: Tensor, whitening: Tensor, smoothing: float) -> None:
+    def __init__(
+        self, embedding: Embedding, mean: Tensor, whitening: Sequence[Tensor], smoothing: float
+    ) -> None:
+        """`whitening` in blocks; the other arguments as `PadimConfig` and the class describe them."""
         super().__init__()
         self.embedding = embedding
         self.smooth = Smoothing(smoothing / embedding.stride)
         self.register_buffer("mean", mean)
-        self.register_buffer("whitening", whitening)
+        for number, block in enumerate(whitening):
+            self.register_buffer(f"whitening_{number}", block)
+
+    @property
+    def whitening(self) -> list[Tensor]:
+        """The blocks of the whitening matrices."""
+        return [self.get_buffer(f"whitening_{n}") for n in range(len(block_columns(self.embedding.dims)))]
 
     def distances(self, layers: Sequence[Tensor]) -> Tensor:
         """Mahalanobis distances on the grid, [N, h, w], not smoothed."""
         embedding = self.embedding(layers)
         height, width = embedding.shape[2:]
         residual = embedding.flatten(2).permute(2, 0, 1) - self.mean[:, None]
-        whitened = torch.matmul(residual, self.whitening)
-        squared = whitened.square().sum(dim=2)
+        # A block's columns see as many leading channels as the block has rows.
+        whitened = [torch.matmul(residual[:, :, : block.shape[1]], block) for block in self.whitening]
+        squared = torch.cat(whitened, dim=2).square().sum(dim=2)
         return squared.sqrt().T.reshape(-1, height, width)
 
     def forward(self, layers: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
@@ -153,7 +164,8 @@ class PadimFit:
     """Fits PaDiM in one streaming pass: memory does not grow with the number of photos.
 
     Sums are of residuals from the first batch's mean, so that small variances beside a large mean survive the
-    subtraction. The matrix of sums becomes the whitening matrix in place: at its peak the fit holds it once.
+    subtraction. Of the symmetric sums only the upper blocks are kept; they become the whitening matrices in
+    place: at its peak the fit holds about half a d x d matrix per position.
     """
 
     def __init__(self, config: PadimConfig) -> None:
@@ -162,7 +174,7 @@ class PadimFit:
         self.count = 0
         self._origin: Tensor | None = None
         self._sum = torch.empty(0)
-        self._outer = torch.empty(0)
+        self._outer: list[Tensor] = []
 
     @torch.no_grad()
     def add(self, layers: Sequence[Tensor]) -> None:
@@ -173,11 +185,12 @@ class PadimFit:
             positions, _, dims = x.shape
             self._origin = x.mean(dim=1, keepdim=True)
             self._sum = torch.zeros(positions, dims, dtype=torch.float64, device=x.device)
-            self._outer = torch.zeros(positions, dims, dims, device=x.device)
+            self._outer = zero_blocks(positions, dims, x.device)
         x = x - self._origin
         self.count += x.shape[1]
         self._sum += x.sum(dim=1)
-        self._outer.baddbmm_(x.transpose(1, 2), x)
+        for columns, outer in zip(block_columns(x.shape[2]), self._outer, strict=True):
+            outer.baddbmm_(x[:, :, : columns.stop].transpose(1, 2), x[:, :, columns])
 
     @torch.no_grad()
     def finish(self) -> Padim:
@@ -191,15 +204,18 @@ class PadimFit:
             raise ValueError(f"PaDiM needs at least 2 photos, not {self.count}")
         offset = self._sum / self.count
         mean = (self._origin[:, 0].double() + offset).float()
-        whitening, self._outer = self._outer, torch.empty(0)
+        whitening, self._outer = self._outer, []
         ridge = self.config.regularisation * torch.eye(offset.shape[1], device=offset.device)
         identity = torch.eye(offset.shape[1], dtype=torch.float64, device=offset.device)
         for rows in torch.split(torch.arange(offset.shape[0]), 64):
+            upper_sums = to_matrices([block[rows] for block in whitening]).double()
+            sums = upper_sums + upper_sums.triu(1).transpose(1, 2)
             outer = offset[rows, :, None] * offset[rows, None, :]
-            covariance = (whitening[rows].double() - self.count * outer) / (self.count - 1) + ridge
+            covariance = (sums - self.count * outer) / (self.count - 1) + ridge
             upper = _cholesky(covariance).transpose(1, 2)
             inverse = torch.linalg.solve_triangular(upper, identity.expand_as(upper), upper=True)
-            whitening[rows] = inverse.float()
+            for block, finished in zip(whitening, to_blocks(inverse.float()), strict=True):
+                block[rows] = finished
         self._origin, self.count = None, 0
         return Padim(self.embedding, mean, whitening, self.config.smoothing).eval()
 

@@ -17,6 +17,7 @@ import torch
 
 from models.networks.padim import Embedding, Padim, PadimConfig, projection_matrix
 from models.networks.resnet import build_resnet50
+from models.networks.triangular import to_blocks
 from models.session import open_session
 from tests.benchmarks.report import machine, table, write_section
 from training.export import export_graphs
@@ -67,7 +68,7 @@ def sessions(folder: Path, config: PadimConfig) -> tuple[Any, Any]:
     torch.manual_seed(0)
     trunk, head = build_resnet50(2)
     cells = (SIZE[0] // config.stride) * (SIZE[1] // config.stride)
-    whitening = torch.eye(config.dims).expand(cells, -1, -1).clone()
+    whitening = to_blocks(torch.eye(config.dims).expand(cells, -1, -1))
     embedding = Embedding(projection_matrix(config), config.stride)
     padim = Padim(embedding, torch.zeros(cells, config.dims), whitening, config.smoothing)
     export_graphs(folder, trunk, head, padim, SIZE)
