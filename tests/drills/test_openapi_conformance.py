@@ -21,7 +21,7 @@ EXAMPLES = os.environ.get("GLINT_OPENAPI_EXAMPLES", "20")
 LONGEST_SECONDS = 300.0
 
 
-@pytest.mark.slow
+@pytest.mark.drill
 def test_the_service_does_what_its_openapi_document_says(tmp_path: Path, drill_record: DrillRecord) -> None:
     file = tmp_path / "keys.json"
     key, _ = add_key(file, "conformance", "admin")

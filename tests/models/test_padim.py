@@ -201,7 +201,7 @@ ORACLE = textwrap.dedent(
 )
 
 
-@pytest.mark.slow
+@pytest.mark.real
 def test_distances_agree_with_anomalib_on_real_sized_input() -> None:
     """In a process of its own: importing anomalib takes seconds and warns of its own internals."""
     done = subprocess.run(

@@ -137,7 +137,7 @@ def test_maps_that_cannot_be_distances_are_refused(value: float):
         PixelTally().add(np.array([[1.0, value]]), None)
 
 
-@pytest.mark.slow
+@pytest.mark.real
 @pytest.mark.skipif(importlib.util.find_spec("anomalib") is None, reason="anomalib is not installed")
 def test_aupro_agrees_with_anomalib(tmp_path: Path):
     """In a process of its own: importing anomalib takes seconds and warns."""

@@ -49,6 +49,7 @@ def pictures() -> torch.Tensor:
     return torch.from_numpy(np.stack([render_example(textures, n, 64, 0).pixels for n in range(8)]))
 
 
+@pytest.mark.real
 def test_the_loss_falls_on_pictures_seen_again_and_again(tmp_path: Path, batch: Batch) -> None:
     learner = Learner(config(tmp_path))
     losses = [learner.step([batch] * 2, share=0.05)["flaw_loss"] for _ in range(10)]
