@@ -6,7 +6,7 @@ score lets at most (n + 1 - j) / (n + 1) of future good parts reach it, whatever
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,6 +24,9 @@ WEAK_CLASSIFIER = 0.8
 # Scores that no log-normal distribution describes must not push the limit out of reach.
 LARGEST_RAISE = 1.5
 
+# A good photo is named when, without it, this share of the held-out defects more would reach the limit.
+WORTH_A_LOOK = 0.1
+
 Scores = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
 
@@ -32,12 +35,13 @@ Flags = npt.NDArray[np.bool_]
 class HeldOutScores:
     """What the two rules see on held-out photos: scores [N] each, and which photos are defective.
 
-    `defect_probability` is None for a model without defect classes.
+    `defect_probability` is None for a model without defect classes; `names` are the photos' names, if known.
     """
 
     anomaly: Scores
     defect_probability: Scores | None
     defective: Flags
+    names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -57,9 +61,14 @@ def choose_limits(scores: HeldOutScores, max_false_rejects: float) -> ChosenLimi
     """
     target = max_false_rejects if scores.defect_probability is None else max_false_rejects / 2
     anomaly, anomaly_origin = _anomaly_limit(scores.anomaly, scores.defective, target)
+    note = _decisive_photo(scores, scores.anomaly, lambda s, d: _anomaly_limit(s, d, target)[0])
+    anomaly_origin = _noted(anomaly_origin, note)
     classifier, classifier_origin = None, None
     if scores.defect_probability is not None:
-        classifier, classifier_origin = _classifier_limit(scores.defect_probability, scores.defective, target)
+        seen = scores.defect_probability
+        classifier, classifier_origin = _classifier_limit(seen, scores.defective, target)
+        note = _decisive_photo(scores, seen, lambda s, d: _classifier_limit(s, d, target)[0])
+        classifier_origin = _noted(classifier_origin, note)
     return ChosenLimits(
         limits=Limits(classifier=classifier, anomaly=anomaly),
         origins=LimitOrigins(classifier=classifier_origin, anomaly=anomaly_origin),
@@ -116,8 +125,33 @@ def _classifier_limit(scores: Scores, defective: Flags, target: float) -> tuple[
             f"The classifier hardly tells held-out defects from good parts (AUROC {ranked:.2f}): it needs "
             "photos of more defects, or a better trunk; do not count on it."
         )
-        origin = origin.model_copy(update={"note": f"{origin.note} {weak}".strip()})
+        origin = _noted(origin, weak)
     return limit, origin
+
+
+def _decisive_photo(scores: HeldOutScores, seen: Scores, limit_of: Callable[[Scores, Flags], float]) -> str:
+    """Name the one good photo that holds a limit above many defects; empty where there is none.
+
+    It is for a person to look at: leaving out what is inconvenient would void what the limit promises.
+    """
+    good, bad = np.flatnonzero(~scores.defective), seen[scores.defective]
+    if not scores.names or len(good) < 2 or not len(bad):
+        return ""
+    highest = int(good[np.argmax(seen[good])])
+    rest = np.arange(len(seen)) != highest
+    below = int((bad < limit_of(seen, scores.defective)).sum())
+    below_without = int((bad < limit_of(seen[rest], scores.defective[rest])).sum())
+    if below - below_without < max(2, WORTH_A_LOOK * len(bad)):
+        return ""
+    return (
+        f"One good photo sets this limit: {scores.names[highest]}. With it {below} of {len(bad)} held-out "
+        f"defects stay below the limit, without it {below_without}. Look at it: if it shows a defect, put it "
+        "among the defects and train again."
+    )
+
+
+def _noted(origin: LimitOrigin, note: str) -> LimitOrigin:
+    return origin.model_copy(update={"note": f"{origin.note} {note}".strip()})
 
 
 def _conformal(good: Scores, target: float) -> float:
@@ -152,7 +186,10 @@ def _logit(probability: float) -> float:
 
 
 def held_out_scores(
-    anomaly: Sequence[float], defect_probability: Sequence[float] | None, defective: Sequence[bool]
+    anomaly: Sequence[float],
+    defect_probability: Sequence[float] | None,
+    defective: Sequence[bool],
+    names: Sequence[str] = (),
 ) -> HeldOutScores:
     """Gather the scores of held-out photos, one entry a photo."""
     probabilities = None if defect_probability is None else np.asarray(defect_probability, dtype=np.float64)
@@ -160,4 +197,5 @@ def held_out_scores(
         anomaly=np.asarray(anomaly, dtype=np.float64),
         defect_probability=probabilities,
         defective=np.asarray(defective, dtype=bool),
+        names=tuple(names),
     )

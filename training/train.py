@@ -218,7 +218,10 @@ def _score(
     anomaly = [float(score[0]) for _, score in results]
     defect = [1.0 - float(probabilities[0, 0]) for probabilities, _ in results]
     return held_out_scores(
-        anomaly, defect if len(classes) > 1 else None, [sample.label != CLEAN for sample in samples]
+        anomaly,
+        defect if len(classes) > 1 else None,
+        [sample.label != CLEAN for sample in samples],
+        [sample.name for sample in samples],
     )
 
 

@@ -114,3 +114,24 @@ def test_a_classifier_that_tells_nothing_apart_is_said_so() -> None:
     assert "hardly tells held-out defects" in weak.origins.classifier.note
     able = choose(good, [50.0] * 30, good_p=[0.1] * 300, bad_p=[0.9] * 30, target=0.02)
     assert able.origins.classifier.note == ""
+
+
+def test_the_one_good_photo_that_holds_a_limit_above_the_defects_is_named() -> None:
+    good, bad = [0.01 * n for n in range(20)] + [0.999], [0.6 + 0.01 * n for n in range(20)]
+    anomaly = [1.0] * len(good) + [2.0] * len(bad)
+    defective = [False] * len(good) + [True] * len(bad)
+    names = [f"good/{n}.jpg" for n in range(len(good))] + [f"bad/{n}.jpg" for n in range(len(bad))]
+    origins = choose_limits(held_out_scores(anomaly, [*good, *bad], defective, names), 0.01).origins
+    assert origins.classifier is not None
+    assert "good/20.jpg" in origins.classifier.note
+    assert "20 of 20 held-out defects stay below the limit, without it 0" in origins.classifier.note
+    assert "good/" not in origins.anomaly.note, "no good photo holds the other limit up"
+
+
+def test_no_photo_is_named_where_leaving_one_out_would_change_little() -> None:
+    good, bad = [1.0 + 0.01 * n for n in range(40)], [1.5 + 0.01 * n for n in range(20)]
+    names = [f"{n}.jpg" for n in range(60)]
+    origins = choose_limits(
+        held_out_scores([*good, *bad], None, [False] * 40 + [True] * 20, names), 0.01
+    ).origins
+    assert ".jpg" not in origins.anomaly.note
