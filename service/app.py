@@ -13,11 +13,13 @@ from fastapi import FastAPI
 
 from service.access.exposure import check_exposure
 from service.access.ring import KeyRing
+from service.access.sessions import Sessions
 from service.archive.archive import Archive, open_archive
 from service.http.access import AccessControl
 from service.http.archive import router as archive_router
 from service.http.bodies import BodyLimits
 from service.http.bundles import router as bundles_router
+from service.http.forgery import RefuseForgeries
 from service.http.headers import SecurityHeaders
 from service.http.limits import HeadLimits
 from service.http.metrics import router as metrics_router
@@ -30,6 +32,8 @@ from service.inspection import InspectionService
 from service.readiness import readiness_of
 from service.registry import Registry
 from service.settings import Settings
+from service.station.routes import router as station_router
+from service.station.station import Station
 from service.telemetry.telemetry import Telemetry
 
 EXIT_CODE_DEAD_WORKER = 70
@@ -60,6 +64,7 @@ def create_app(
     settings = settings or Settings.of()
     check_exposure(settings)
     keys = KeyRing(settings.keys) if settings.keys else None
+    sessions = Sessions(keys, 3600.0 * settings.session_hours, settings.state) if keys else None
     registry = registry or Registry(settings, on_death or end_process)
     archive = archive or open_archive(settings)
     app = FastAPI(
@@ -78,15 +83,18 @@ def create_app(
     telemetry = Telemetry(settings, registry, os.environ, readiness, archive.status if archive else None)
     app.state.telemetry = telemetry
     app.state.inspections = InspectionService(registry, settings, archive, observe=telemetry.inspected)
+    app.state.station = Station(sessions)
     app.include_router(router)
     app.include_router(archive_router)
     app.include_router(metrics_router)
     app.include_router(bundles_router)
+    app.include_router(station_router)
     install_problem_handlers(app)
     complete_openapi(app, settings)
     # The last one added sees a request first.
+    app.add_middleware(RefuseForgeries)
     app.add_middleware(BodyLimits, seconds=1e-3 * settings.deadline_ms)
-    app.add_middleware(AccessControl, settings=settings, keys=keys)
+    app.add_middleware(AccessControl, settings=settings, keys=keys, sessions=sessions)
     app.add_middleware(HeadLimits)
     app.add_middleware(UnforeseenErrors)
     app.add_middleware(ObserveRequests, listeners=telemetry.listeners)
@@ -111,6 +119,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     try:
         yield
     finally:
+        app.state.station.close()
         await asyncio.to_thread(registry.close, settings.drain_seconds)
         app.state.inspections.close()
         await asyncio.to_thread(app.state.telemetry.close)

@@ -54,7 +54,11 @@ class Settings(BaseSettings):
         default=60.0, gt=0, description="Time between two runs of the golden photos of each part."
     )
     state: Path | None = Field(
-        default=None, description="Folder that keeps which bundle was activated; unset: restarts forget it."
+        default=None,
+        description="Folder that keeps which bundle was activated and who is signed in; unset: forgotten.",
+    )
+    session_hours: float = Field(
+        default=12.0, gt=0, description="Time after its last use that a sign-in at the station ends."
     )
     drain_seconds: float = Field(
         default=20.0, gt=0, description="Time for accepted requests to be answered after SIGTERM."

@@ -5,11 +5,11 @@ import asyncio
 from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service.http.observation import INSPECT
 from service.http.problems import problem_response
-from service.http.scopes import inspection_id_of, path_of
+from service.http.scopes import first_then, inspection_id_of, path_of
 
 MAX_BODY_BYTES = 4 * 1024
 
@@ -40,7 +40,7 @@ class BodyLimits:
         except TimeoutError:
             detail = f"The body had not arrived whole after {self._seconds:g} s. Send it at once."
             refusal = problem_response("upload_too_slow", detail, inspection_id_of(scope))
-        await (refusal or self._app)(scope, _first(body, receive), send)
+        await (refusal or self._app)(scope, _whole(body, receive), send)
 
 
 class _TooLargeError(Exception):
@@ -72,15 +72,5 @@ async def _read(scope: Scope, receive: Receive) -> bytes:
     return body
 
 
-def _first(body: bytes, receive: Receive) -> Receive:
-    """Give the body that was read, then what comes after it."""
-    given = False
-
-    async def receive_again() -> Message:
-        nonlocal given
-        if given:
-            return await receive()
-        given = True
-        return {"type": "http.request", "body": body, "more_body": False}
-
-    return receive_again
+def _whole(body: bytes, receive: Receive) -> Receive:
+    return first_then({"type": "http.request", "body": body, "more_body": False}, receive)
