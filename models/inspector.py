@@ -14,7 +14,8 @@ from models.bundle import Bundle
 from models.decision import INVALID, Decision, decide, invalid
 from models.errors import BundleError
 from models.golden import NO_GOLDEN_PHOTOS, golden_photos
-from models.overlay import draw_overlay
+from models.heat_map import HeatMap, attach_map
+from models.overlay import OverlayFormat, draw_overlay, encode_picture
 from models.photo import Photo, PhotoLimits, decode_photo
 from models.preprocessing import Placement, map_on_photo
 from models.quality import QualityGate, Reading, measure, refusals
@@ -188,6 +189,12 @@ class Inspector:
     def overlay(self, prepared: Prepared, outputs: Outputs) -> npt.NDArray[np.uint8]:
         """The heatmap overlay, uint8 RGB, at the photo's aspect."""
         return draw_overlay(prepared.photo.pixels, self.photo_map(prepared, outputs), self.manifest.heatmap)
+
+    def overlay_file(self, prepared: Prepared, outputs: Outputs, form: OverlayFormat) -> bytes:
+        """The encoded overlay, with the raw map inside it; see `models.heat_map`."""
+        size = (self.manifest.preprocessing.height, self.manifest.preprocessing.width)
+        heat = HeatMap(outputs.anomaly_map, size, prepared.place, self.manifest.heatmap)
+        return attach_map(encode_picture(self.overlay(prepared, outputs), form), form, heat)
 
     def inspect(self, data: bytes, limits: PhotoLimits | None = None) -> tuple[Inspection, Prepared, Outputs]:
         """Decode, run and decide over one photo.

@@ -11,6 +11,7 @@ from importlib.metadata import version
 
 from fastapi import FastAPI
 
+from models.decision import INVALID
 from service.access.exposure import check_exposure
 from service.access.ring import KeyRing
 from service.access.sessions import Sessions
@@ -28,11 +29,15 @@ from service.http.openapi import complete_openapi
 from service.http.problems import install_problem_handlers
 from service.http.requests import CloseUnreadUploads, RequestIds, UnforeseenErrors
 from service.http.routes import router
-from service.inspection import InspectionService
+from service.inspection import InspectionService, Seen
 from service.readiness import readiness_of
 from service.registry import Registry
 from service.settings import Settings
+from service.station.alarms import Alarms
+from service.station.cameras import Cameras
+from service.station.feed import Feed
 from service.station.routes import router as station_router
+from service.station.sources import Sources
 from service.station.station import Station
 from service.telemetry.telemetry import Telemetry
 
@@ -82,8 +87,15 @@ def create_app(
     app.state.readiness = readiness = partial(readiness_of, registry, archive, keys)
     telemetry = Telemetry(settings, registry, os.environ, readiness, archive.status if archive else None)
     app.state.telemetry = telemetry
-    app.state.inspections = InspectionService(registry, settings, archive, observe=telemetry.inspected)
-    app.state.station = Station(sessions)
+    feed = Feed(Cameras(telemetry.cameras))
+    observe = partial(_look_on, telemetry, feed)
+    app.state.inspections = inspections = InspectionService(registry, settings, archive, observe=observe)
+    app.state.station = Station(
+        sessions,
+        feed,
+        Alarms(registry, readiness, telemetry.drift, feed.cameras, inspections),
+        Sources(feed.recent, archive, registry, settings),
+    )
     app.include_router(router)
     app.include_router(archive_router)
     app.include_router(metrics_router)
@@ -97,7 +109,7 @@ def create_app(
     app.add_middleware(AccessControl, settings=settings, keys=keys, sessions=sessions)
     app.add_middleware(HeadLimits)
     app.add_middleware(UnforeseenErrors)
-    app.add_middleware(ObserveRequests, listeners=telemetry.listeners)
+    app.add_middleware(ObserveRequests, listeners=[*telemetry.listeners, feed.answered])
     app.add_middleware(RequestIds)
     app.add_middleware(CloseUnreadUploads)
     app.add_middleware(SecurityHeaders)
@@ -119,12 +131,19 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     try:
         yield
     finally:
-        app.state.station.close()
+        app.state.station.feed.close()
+        await asyncio.to_thread(app.state.station.close)
         await asyncio.to_thread(registry.close, settings.drain_seconds)
         app.state.inspections.close()
         await asyncio.to_thread(app.state.telemetry.close)
         if archive is not None:
             await asyncio.to_thread(archive.close)
+
+
+def _look_on(telemetry: Telemetry, feed: Feed, seen: Seen) -> None:
+    if seen.inspection.verdict != INVALID:
+        telemetry.inspected(seen.inspection)
+    feed.seen(seen)
 
 
 def end_process(error: BaseException) -> None:

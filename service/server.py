@@ -66,8 +66,20 @@ def _run(app: FastAPI, settings: Settings, sockets: list[socket.socket]) -> None
         h11_max_incomplete_event_size=MAX_HEADER_BYTES,
     )
     with _signals_end_quietly():
-        uvicorn.Server(config).run(sockets=sockets)
+        _Server(config, app).run(sockets=sockets)
     _end_what_hangs()
+
+
+class _Server(uvicorn.Server):
+    """Lets the station's boards go first: their streams have no end that could be waited for."""
+
+    def __init__(self, config: uvicorn.Config, app: FastAPI) -> None:
+        super().__init__(config)
+        self._app = app
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._app.state.station.feed.close()
+        await super().shutdown(sockets)
 
 
 def _bind_all(settings: Settings) -> Iterator[socket.socket]:

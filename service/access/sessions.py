@@ -102,10 +102,10 @@ class Sessions:
             except OSError as error:
                 log.error("Sign-ins will not outlive a restart: %s: %s.", self._path, error.strerror)
 
-    def save_if_due(self) -> None:
-        """Keep the times of last use as well, every few minutes."""
-        if time.monotonic() - self._saved > SAVE_AGAIN_SECONDS:
-            self.save()
+    @property
+    def is_save_due(self) -> bool:
+        """Whether the times of last use have changed since they were kept, minutes ago."""
+        return self._path is not None and time.monotonic() - self._saved > SAVE_AGAIN_SECONDS
 
     def _end_the_old(self, now: float) -> None:
         lasting = [item for item in self._sessions.items() if now - item[1].used <= self._seconds]

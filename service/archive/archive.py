@@ -21,7 +21,7 @@ from service.archive.keeper import Keeper
 from service.archive.orphans import Orphans
 from service.archive.policy import is_clean, read_policy
 from service.archive.presence import Presence
-from service.archive.queries import Cursor, Filters, find, page
+from service.archive.queries import Cursor, Filters, find, neighbours, page
 from service.archive.recorder import Entry, Recorded, Recorder
 from service.archive.records import Record
 from service.archive.retention import Retention
@@ -189,6 +189,17 @@ class Archive:
         if record is None:
             raise UnknownInspectionError(inspection_id)
         return record
+
+    def neighbours(self, record: Record, each: int) -> tuple[list[Record], list[Record]]:
+        """The inspections just before and just after this one by the same camera, or else of the same part.
+
+        Raises:
+            ArchiveBusyError: when too many ask.
+            ArchiveUnavailableError: when the database does not answer.
+        """
+        alike = Filters(camera=record.camera) if record.camera is not None else Filters(part=record.part)
+        with self._turn(), self._database.reading() as connection:
+            return neighbours(connection, record, alike, each)
 
     def picture(self, record: Record, path: str | None) -> bytes:
         """A photo or overlay of a record: `path` is its field `photo` or `overlay`.

@@ -110,6 +110,25 @@ def page(
     return records, Cursor(records[-1].time, records[-1].id) if more else None
 
 
+def neighbours(
+    connection: Connection, record: Record, filters: Filters, each: int
+) -> tuple[list[Record], list[Record]]:
+    """The inspections just before and just after a record that pass the filters, at most `each` of both.
+
+    Both lists are in the order of time.
+    """
+    column = inspections.c
+    here = tuple_(literal(record.time, UtcDateTime), literal(record.id))
+    place = tuple_(column.time, column.id)
+    query = filters.restrict(select(inspections), connection.dialect.name).limit(each)
+    before = query.where(place < here).order_by(column.time.desc(), column.id.desc())
+    after = query.where(place > here).order_by(column.time, column.id)
+    return (
+        [to_record(row) for row in reversed(connection.execute(before).all())],
+        [to_record(row) for row in connection.execute(after).all()],
+    )
+
+
 def count(connection: Connection, filters: Filters) -> int:
     """How many inspections pass the filters."""
     query = select(func.count()).select_from(inspections)
