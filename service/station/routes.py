@@ -1,10 +1,23 @@
 """All routes of the station."""
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
 
-from service.station import board, signing_in, static_files
+from service.access.rules import STATION
+from service.station import board, inspections, signing_in, static_files
+from service.station.pages import PageRoute
 
-ROUTERS = (static_files.router, signing_in.router, board.router)
+nowhere = APIRouter(route_class=PageRoute, include_in_schema=False)
+
+
+@nowhere.get(f"{STATION}{{path:path}}")
+def no_such_page(request: Request, path: str) -> Response:
+    raise HTTPException(404, f"The station has no page {path[:64]!r}.")
+
+
+# The last one takes what the others left.
+ROUTERS = (static_files.router, signing_in.router, board.router, inspections.router, nowhere)
 
 router = APIRouter()
 for each in ROUTERS:
