@@ -15,6 +15,7 @@ playwright_api = pytest.importorskip("playwright.sync_api", reason="playwright i
 Page = playwright_api.Page
 Browser = playwright_api.Browser
 Serve = Callable[..., Live]
+OpenPage = Callable[..., Page]
 
 DESKTOP = {"width": 1920, "height": 1080}
 TABLET = {"width": 1280, "height": 800}
@@ -27,6 +28,7 @@ def browser() -> Iterator[Browser]:
     path = os.environ.get("GLINT_CHROMIUM") or next(filter(None, map(shutil.which, _NAMES)), None)
     if path is None:
         pytest.skip("there is no Chromium: install the package chromium, or set GLINT_CHROMIUM")
+    playwright_api.expect.set_options(timeout=15_000)
     with playwright_api.sync_playwright() as playwright:
         # Without a sandbox, since containers do not let root have one; the pages are our own.
         launched = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
@@ -35,7 +37,7 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def open_page(browser: Browser) -> Iterator[Callable[..., Page]]:
+def open_page(browser: Browser) -> Iterator[OpenPage]:
     """Open a page as somebody new, without cookies; what its scripts raise fails the test."""
     with ExitStack() as stack:
         errors: list[str] = []

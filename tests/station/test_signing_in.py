@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from service.access.commands import add_key, revoke_key
-from tests.station.conftest import Serve
+from tests.station.conftest import OpenPage, Serve
 
 pytestmark = pytest.mark.browser
 
@@ -17,7 +17,7 @@ def keys(tmp_path: Path) -> Path:
     return tmp_path / "keys.json"
 
 
-def test_an_operator_signs_in_and_out(serve: Serve, open_page, keys: Path) -> None:
+def test_an_operator_signs_in_and_out(serve: Serve, open_page: OpenPage, keys: Path) -> None:
     key, _ = add_key(keys, "Ada", "operator")
     page = open_page(serve("--keys", str(keys), environment={"GLINT_OPEN_HEALTH": "true"}))
     page.goto("/")
@@ -38,7 +38,7 @@ def test_an_operator_signs_in_and_out(serve: Serve, open_page, keys: Path) -> No
     assert "/sign-in" in page.url
 
 
-def test_a_session_ends_with_its_key(serve: Serve, open_page, keys: Path) -> None:
+def test_a_session_ends_with_its_key(serve: Serve, open_page: OpenPage, keys: Path) -> None:
     key, key_id = add_key(keys, "Ada", "operator")
     page = open_page(serve("--keys", str(keys), environment={"GLINT_OPEN_HEALTH": "true"}))
     page.goto("/station/?camera=cam3")

@@ -11,7 +11,7 @@ const enabled = () => localStorage.getItem(STORED) !== "off";
 export function shortcuts(actions) {
   document.addEventListener("keydown", (event) => {
     if (!enabled() || event.defaultPrevented || event.ctrlKey || event.altKey || event.metaKey) return;
-    if (document.querySelector("dialog[open]") || event.target.closest("input:not([type=range]), select, textarea")) return;
+    if (document.querySelector("dialog[open]") || event.target.closest("input:not([type=range], [type=radio], [type=checkbox]), select, textarea")) return;
     const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
     if (!Object.hasOwn(actions, key)) return;
     event.preventDefault();

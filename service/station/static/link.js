@@ -3,6 +3,7 @@
 import { assetsVersion, url } from "./page.js";
 
 const AGAIN_MS = 1000;
+const LOST_MS = 2000; // A stream that is not back by then is lost, whatever the last sign of life.
 
 /**
  * Follow the service's events.
@@ -14,6 +15,7 @@ const AGAIN_MS = 1000;
 export function follow(path, silentSeconds, listener) {
   let source = null;
   let heard = performance.now();
+  let lost = null;
   let state = "connecting";
 
   const become = (next, seconds = 0) => {
@@ -22,6 +24,7 @@ export function follow(path, silentSeconds, listener) {
   };
   const alive = () => {
     heard = performance.now();
+    lost = null;
     become("live");
   };
   const on = (name, act) =>
@@ -41,6 +44,7 @@ export function follow(path, silentSeconds, listener) {
     on("beat", listener.beat);
     source.addEventListener("full", () => become("full"));
     source.addEventListener("error", () => {
+      lost ??= performance.now();
       if (source.readyState !== EventSource.CLOSED) return; // It tries again by itself.
       source.close();
       setTimeout(probe, AGAIN_MS);
@@ -59,8 +63,10 @@ export function follow(path, silentSeconds, listener) {
   }
 
   setInterval(() => {
-    const silent = (performance.now() - heard) / 1000;
-    if (silent > silentSeconds && state !== "signed_out") become("stale", Math.floor(silent));
+    const now = performance.now();
+    const silent = (now - heard) / 1000;
+    const gone = silent > silentSeconds || (lost !== null && now - lost > LOST_MS);
+    if (gone && state !== "signed_out" && state !== "full") become("stale", Math.floor(silent));
   }, 500);
   connect();
 }
