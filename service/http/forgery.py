@@ -72,7 +72,7 @@ def _token_in(message: Message) -> str:
         fields = parse_qs(message.get("body", b"").decode(), max_num_fields=64)
     except ValueError:
         return ""
-    return fields.get(TOKEN_FIELD, [""])[0]
+    return str(fields.get(TOKEN_FIELD, [""])[0])
 
 
 def _is_right(given: str, token: str | None) -> bool:

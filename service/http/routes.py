@@ -105,6 +105,8 @@ async def inspect(request: Request) -> Response:
     deadline = arrived + 1e-3 * read_deadline_ms(
         request.headers.get(DEADLINE_HEADER), settings.deadline_ms, settings.max_deadline_ms
     )
+    # Whoever is refused for want of room is known by what stands in the query.
+    request.state.fields = read_fields(request.query_params.multi_items())
     with service.admit():
         upload = await _receive(request, settings.max_bytes, deadline)
         fields = read_fields([*request.query_params.multi_items(), *upload.form])

@@ -29,8 +29,11 @@ class Cameras:
         self._lines: dict[str, _Line] = {}
 
     def take(self, entry: Entry) -> str:
-        """Count the newest entry; return the name its camera counts as."""
-        name = self._names.learn(entry.camera)
+        """Count the newest entry; return the name its camera counts as.
+
+        A camera has a name of its own once a photo of it could be read: whoever is let in might send others.
+        """
+        name = self._names.learn(entry.camera) if entry.has_picture else self._names.known(entry.camera)
         line = self._lines.setdefault(name, _Line())
         line.kinds.append(entry.kind)
         line.last = entry

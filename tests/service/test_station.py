@@ -178,6 +178,24 @@ def test_pictures_that_are_gone_are_said_to_be(start: StartClient) -> None:
     assert (answer.status_code, answer.json()["code"]) == (404, "photo_not_kept")
 
 
+def test_a_camera_whose_photos_were_refused_has_an_alarm(start: StartClient) -> None:
+    client = start(queue_size=1)
+    found = post(client, encode(clean_photo()), "camera=cam1")
+    post(client, encode(clean_photo()), "camera=cam2")
+    assert client.app.state.station.alarms.status()["alarms"] == {"cam1": [], "cam2": []}
+    with client.app.state.inspections.admit():
+        refused = client.post("/inspect?camera=cam2", content=encode(clean_photo()), headers=JPEG)
+        assert refused.json()["code"] == "queue_full"
+        client.post("/inspect?camera=never_seen", content=encode(clean_photo()), headers=JPEG)
+    client.app.state.station.alarms._asked = 0.0
+    status = client.app.state.station.alarms.status()
+    assert status["alarms"]["cam1"] == []
+    assert [alarm["kind"] for alarm in status["alarms"]["cam2"]] == ["queue"]
+    # A name that no photo has come with is not taken up.
+    assert set(status["alarms"]) == {"cam1", "cam2", "other"}
+    assert [entry.id for entry in client.app.state.station.feed.recent.entries][3] == found
+
+
 @pytest.mark.parametrize("unknown", ["0" * 32, "0", "%00", "..%2f..%2fparts", "' or 1=1"])
 def test_an_unknown_inspection_is_said_to_be_on_a_page(client: TestClient, unknown: str) -> None:
     answer = page_of(client, unknown)

@@ -2,6 +2,7 @@
 
 import { fill, localTime, verdictWord } from "./page.js";
 
+const OTHER = "other"; // What the service calls all cameras beyond those that it tells apart.
 const list = document.getElementById("cameras");
 const template = document.getElementById("camera-template");
 
@@ -71,7 +72,8 @@ export class Lines {
 
   add(name) {
     const item = template.content.firstElementChild.cloneNode(true);
-    item.querySelector(".camera-name").textContent = name || this.texts.board.unnamed_camera;
+    const { unnamed_camera, other_cameras } = this.texts.board;
+    item.querySelector(".camera-name").textContent = name === OTHER ? other_cameras : name || unnamed_camera;
     item.querySelector(".camera").addEventListener("click", () => this.choose(name));
     const next = this.names.find((other) => other > name);
     list.insertBefore(item, next === undefined ? null : this.items.get(next));
