@@ -37,7 +37,8 @@ def take_token(response: Response, scope: Scope) -> None:
 
 def _name(scope: Scope) -> str:
     # Cookies do not tell ports apart: two services on one machine would sign each other's users out.
-    return f"glint_station_{(scope.get('server') or ('', 0))[1]}"
+    port = Headers(scope=scope).get("host", "").rpartition(":")[2]
+    return f"glint_station_{port}" if port.isascii() and port.isdigit() else "glint_station"
 
 
 def _came_by_tls(scope: Scope) -> bool:

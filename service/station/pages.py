@@ -41,6 +41,7 @@ class Pages:
             lstrip_blocks=True,
         )
         self._environment.filters["as_json"] = as_json
+        self._environment.filters["as_word"] = self._word_of
 
     def render(self, request: Request, template: str, *, status: int = 200, **values: Any) -> Response:
         """Render `templates/<template>.html.j2` for whoever sent the request.
@@ -66,6 +67,11 @@ class Pages:
         if viewer.is_new:
             give_token(response, request.scope, viewer.token)
         return response
+
+    def _word_of(self, verdict: str) -> str:
+        """A verdict in words; defect classes go by their own names."""
+        word = str(self.texts["verdicts"].get(verdict, verdict))
+        return word[:1].upper() + word[1:]
 
     def render_error(self, request: Request, status: int, code: str, detail: str) -> Response:
         """Render what went wrong; `code` is that of the problem which a program would be told."""

@@ -7,7 +7,7 @@ from urllib.parse import parse_qs
 from fastapi import APIRouter, Request
 from starlette.responses import RedirectResponse, Response
 
-from service.access.keys import KeyRecord, allows
+from service.access.keys import KeyRecord, Role, allows
 from service.access.ring import KeyRing
 from service.access.rules import SIGN_IN, STATION, least_role
 from service.http.cookies import give_token, take_token
@@ -16,7 +16,7 @@ from service.station.pages import PageRoute
 from service.station.station import Station
 from service.station.viewer import Viewer, viewer_of
 
-LEAST_ROLE = "operator"
+LEAST_ROLE: Role = "operator"
 _LONGEST_KEY = 256
 
 log = logging.getLogger(__name__)

@@ -85,7 +85,7 @@ function rejectItem(entry) {
   const item = rejectTemplate.content.firstElementChild.cloneNode(true);
   item.dataset.id = entry.id;
   const find = (name) => item.querySelector(name);
-  const verdict = find(".verdict");
+  const verdict = find(".reject > .verdict");
   verdict.dataset.kind = entry.kind;
   verdict.textContent = verdictWord(texts.verdicts, entry.verdict);
   find(".reject-serial").textContent = entry.serial || problemText(texts.board, entry.code) || texts.board.no_serial;
@@ -96,6 +96,8 @@ function rejectItem(entry) {
     find(".reject").href = url(`/station/inspections/${entry.id}`);
     find("img").src = url(`/station/pictures/${entry.id}`);
   } else {
+    find(".thumb").append(Object.assign(document.createElement("span"), { className: "verdict" }));
+    find(".thumb .verdict").dataset.kind = entry.kind;
     find("img").remove();
   }
   return item;
@@ -145,6 +147,7 @@ function drawState(state, seconds) {
   if (state === "signed_out") return location.reload();
   const stale = state !== "live";
   document.body.dataset.state = state;
+  hero.setStale(stale);
   const label = element("link-state");
   label.dataset.state = state;
   const short = stale ? words.stale_short : words.live;

@@ -19,6 +19,7 @@ export class Hero {
     this.shown = null;
     this.shownAt = 0;
     this.busy = false;
+    this.stale = false;
     this.timer = 0;
   }
 
@@ -40,6 +41,13 @@ export class Hero {
     this.wanted = this.latest = entry;
     this.shownAt = 0;
     this.next();
+  }
+
+  /** Say that what is shown is old, or that it is not any more: nobody must take it for now. */
+  setStale(stale) {
+    if (stale === this.stale) return;
+    this.stale = stale;
+    if (this.shown) this.drawVerdict(this.shown);
   }
 
   next() {
@@ -78,11 +86,8 @@ export class Hero {
   }
 
   draw(entry, picture) {
-    const { board, verdicts } = this.texts;
-    element("hero").dataset.kind = entry.kind;
-    const verdict = element("hero-verdict");
-    verdict.dataset.kind = entry.kind;
-    verdict.textContent = verdictWord(verdicts, entry.verdict);
+    const { board } = this.texts;
+    this.drawVerdict(entry);
     element("hero-facts").hidden = false;
     element("hero-serial").textContent = entry.serial || board.no_serial;
     element("hero-part").textContent = entry.part || "–";
@@ -90,9 +95,6 @@ export class Hero {
     element("hero-score").textContent = entry.score === null ? "–" : entry.score.toFixed(2);
     element("hero-time").dateTime = entry.time;
     element("hero-time").textContent = localTime(entry.time);
-    const note = element("hero-note");
-    note.textContent = this.noteOf(entry);
-    note.hidden = !note.textContent;
     const link = element("hero-link");
     if (entry.has_picture) link.href = url(`/station/inspections/${entry.id}`);
     else link.removeAttribute("href");
@@ -101,12 +103,27 @@ export class Hero {
     element("hero-missing").hidden = Boolean(picture);
     if (picture) {
       image.src = picture.src;
-      image.alt = `${verdict.textContent}, ${entry.serial || board.no_serial}`;
+      image.alt = `${this.wordOf(entry)}, ${entry.serial || board.no_serial}`;
     }
+  }
+
+  drawVerdict(entry) {
+    const kind = this.stale ? "invalid" : entry.kind;
+    element("hero").dataset.kind = kind;
+    element("hero-verdict").dataset.kind = kind;
+    element("hero-verdict").textContent = this.stale ? this.texts.board.state.stale_short : this.wordOf(entry);
+    const note = element("hero-note");
+    note.textContent = this.noteOf(entry);
+    note.hidden = !note.textContent;
+  }
+
+  wordOf(entry) {
+    return verdictWord(this.texts.verdicts, entry.verdict);
   }
 
   noteOf(entry) {
     const { board, verdicts } = this.texts;
+    if (this.stale) return fill(board.state.before, { verdict: this.wordOf(entry) });
     if (entry.kind === "invalid") return problemText(board, entry.code);
     return entry.needs_review ? verdicts.needs_review : "";
   }

@@ -19,7 +19,10 @@ export function fill(text, values) {
 }
 
 /** A verdict in words; defect classes go by their own names. */
-export const verdictWord = (words, verdict) => (Object.hasOwn(words, verdict) ? words[verdict] : verdict);
+export function verdictWord(words, verdict) {
+  const word = Object.hasOwn(words, verdict) ? words[verdict] : verdict;
+  return word.charAt(0).toUpperCase() + word.slice(1);
+}
 
 const today = new Intl.DateTimeFormat(undefined, { timeStyle: "medium" });
 const earlier = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
