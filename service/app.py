@@ -87,7 +87,7 @@ def create_app(
     app.state.readiness = readiness = partial(readiness_of, registry, archive, keys)
     telemetry = Telemetry(settings, registry, os.environ, readiness, archive.status if archive else None)
     app.state.telemetry = telemetry
-    feed = Feed(Cameras(telemetry.cameras))
+    feed = Feed(Cameras(telemetry.cameras), keeps_photos=archive is None)
     observe = partial(_look_on, telemetry, feed)
     app.state.inspections = inspections = InspectionService(registry, settings, archive, observe=observe)
     app.state.station = Station(

@@ -62,8 +62,8 @@ class Subscription:
 class Feed:
     """Takes in what was inspected and hands it on. Use it from the event loop only."""
 
-    def __init__(self, cameras: Cameras) -> None:
-        self.recent = Recent()
+    def __init__(self, cameras: Cameras, *, keeps_photos: bool) -> None:
+        self.recent = Recent(keeps_photos=keeps_photos)
         self.cameras = cameras
         self._subscriptions: set[Subscription] = set()
 

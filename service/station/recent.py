@@ -10,7 +10,7 @@ from service.inspection import Seen
 from service.station.entries import Entry
 
 MOST_ENTRIES = 200
-MOST_PICTURE_BYTES = 64 * 1024 * 1024
+MOST_PICTURE_BYTES = 32 * 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -23,22 +23,24 @@ class Picture:
 
 @dataclass(frozen=True)
 class Pictures:
-    """What was kept of one inspection: the photo as it was sent, and the overlay if one was drawn."""
+    """What was kept of one inspection: the overlay if one was drawn, and the photo if nobody else keeps it."""
 
     inspection: Inspection
-    photo: Picture
+    photo: Picture | None
     overlay: Picture | None
 
     @property
     def size(self) -> int:
         """In bytes."""
-        return len(self.photo.data) + (len(self.overlay.data) if self.overlay else 0)
+        return sum(len(picture.data) for picture in (self.photo, self.overlay) if picture is not None)
 
 
 class Recent:
     """The newest entries, and as many of their pictures as fit. Safe to use from several threads."""
 
-    def __init__(self, most_bytes: int = MOST_PICTURE_BYTES) -> None:
+    def __init__(self, *, keeps_photos: bool, most_bytes: int = MOST_PICTURE_BYTES) -> None:
+        """`keeps_photos`: not only overlays, since there is no archive that has the photos."""
+        self._keeps_photos = keeps_photos
         self._most_bytes = most_bytes
         self._entries: OrderedDict[str, Entry] = OrderedDict()
         self._pictures: OrderedDict[str, Pictures] = OrderedDict()
@@ -74,12 +76,12 @@ class Recent:
         overlay = None
         if seen.overlay is not None and seen.overlay_format is not None:
             overlay = Picture(seen.overlay, MEDIA_TYPE[seen.overlay_format])
-        photo = Picture(seen.photo, seen.inspection.image.media_type)
+        photo = Picture(seen.photo, seen.inspection.image.media_type) if self._keeps_photos else None
         pictures = Pictures(seen.inspection, photo, overlay)
         with self._lock:
             self._pictures[seen.inspection.id] = pictures
             self._bytes += pictures.size
-            while self._bytes > self._most_bytes:
+            while self._bytes > self._most_bytes or len(self._pictures) > MOST_ENTRIES:
                 _, gone = self._pictures.popitem(last=False)
                 self._bytes -= gone.size
 

@@ -150,7 +150,7 @@ class Sources:
 
     def _photo(self, shown: Shown) -> Picture:
         kept = self._recent.find(shown.inspection.id)
-        if kept is not None:
+        if kept is not None and kept.photo is not None:
             return kept.photo
         if self._archive is None or shown.record is None:
             raise PictureError(

@@ -143,8 +143,8 @@ def report(without: list[Round], with_board: list[Round]) -> str:
     ]
     setting = (
         f"{ROUNDS} runs of {SECONDS:.0f} s each without a board and with one open in headless Chromium, "
-        f"in turn; {CAMERAS} cameras,\n640x480 px, a small test model. Service, cameras and browser, which draws in "
-        f"software, share {machine()}."
+        f"in turn; {CAMERAS} cameras,\n640x480 px, a small test model. Service, cameras and the "
+        f"browser, which draws in software, share {machine()}."
     )
     head = ["", "no board", "a board", "ratio"]
     return f"## The live board at {RATE:.0f} inspections a second\n\n{setting}\n\n{table(head, rows)}"

@@ -68,7 +68,7 @@ def answered(number: int, code: str, verdict: str = "invalid", camera: str | Non
 
 @pytest.fixture
 def feed() -> Feed:
-    return Feed(Cameras(BoundedNames(3)))
+    return Feed(Cameras(BoundedNames(3)), keeps_photos=True)
 
 
 def events_in(data: bytes) -> list[tuple[str, Any]]:
@@ -218,7 +218,7 @@ def test_no_more_cameras_are_told_apart_than_elsewhere(feed: Feed) -> None:
 
 
 def test_the_pictures_in_memory_have_a_bound() -> None:
-    recent = Recent(most_bytes=1000)
+    recent = Recent(keeps_photos=True, most_bytes=1000)
     for number in range(MOST_ENTRIES + 20):
         one = seen(number, photo=bytes(300))
         recent.keep(one)
@@ -229,3 +229,11 @@ def test_the_pictures_in_memory_have_a_bound() -> None:
     huge = seen(9999, photo=bytes(5000))
     recent.keep(huge)
     assert recent.find(huge.inspection.id) is None
+    frugal = Recent(keeps_photos=False)
+    for number in range(MOST_ENTRIES + 1):
+        frugal.keep(seen(number))
+    assert frugal.find(seen(0).inspection.id) is None
+    last = frugal.find(seen(MOST_ENTRIES).inspection.id)
+    assert last is not None
+    assert last.photo is None
+    assert last.overlay is not None
