@@ -23,7 +23,7 @@ class Picture:
 
 @dataclass(frozen=True)
 class Pictures:
-    """What was kept of one inspection: the overlay if one was drawn, and the photo if nobody else keeps it."""
+    """What was kept of one inspection: the overlay if one was drawn; the photo if nobody else keeps it."""
 
     inspection: Inspection
     photo: Picture | None

@@ -5,17 +5,17 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.service.live import Live, serving
 
-playwright_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
 
-Page = playwright_api.Page
-Browser = playwright_api.Browser
 Serve = Callable[..., Live]
-OpenPage = Callable[..., Page]
+OpenPage = Callable[..., "Page"]
 
 DESKTOP = {"width": 1920, "height": 1080}
 TABLET = {"width": 1280, "height": 800}
@@ -23,8 +23,9 @@ _NAMES = ("chromium", "chromium-browser", "google-chrome")
 
 
 @pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
+def browser() -> Iterator["Browser"]:
     """The system's Chromium; GLINT_CHROMIUM names another."""
+    playwright_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     path = os.environ.get("GLINT_CHROMIUM") or next(filter(None, map(shutil.which, _NAMES)), None)
     if path is None:
         pytest.skip("there is no Chromium: install the package chromium, or set GLINT_CHROMIUM")
@@ -37,12 +38,12 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def open_page(browser: Browser) -> Iterator[OpenPage]:
+def open_page(browser: "Browser") -> Iterator[OpenPage]:
     """Open a page as somebody new, without cookies; what its scripts raise fails the test."""
     with ExitStack() as stack:
         errors: list[str] = []
 
-        def open_one(live: Live, **options: object) -> Page:
+        def open_one(live: Live, **options: object) -> "Page":
             given = {"viewport": DESKTOP, "base_url": f"http://127.0.0.1:{live.port}", **options}
             context = browser.new_context(**given)
             stack.callback(context.close)

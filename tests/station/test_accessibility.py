@@ -1,21 +1,25 @@
 """axe-core finds nothing serious on the station's pages (WCAG 2.1 A and AA)."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
-from playwright.sync_api import expect
 
 from service.access.commands import add_key
-from tests.station.conftest import TABLET, OpenPage, Page, Serve
+from tests.station.conftest import TABLET, OpenPage, Serve
 from tests.station.posting import post
 from tests.tiny_bundle import anomalous_photo, clean_photo, scratched_photo
 
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
 pytestmark = pytest.mark.browser
+expect = pytest.importorskip("playwright.sync_api", reason="playwright is not installed").expect
 
 RULES = {"runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]}}
 
 
-def violations(page: Page) -> list[str]:
+def violations(page: "Page") -> list[str]:
     """What axe-core finds, serious or worse."""
     axe = pytest.importorskip("axe_playwright_python.base", reason="axe-playwright-python is not installed")
     # By the debugger, since the page's own policy lets no foreign script in.

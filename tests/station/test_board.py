@@ -3,19 +3,23 @@
 import re
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
-from playwright.sync_api import expect
 
 from tests.service.live import SECONDS, free_port, serving
-from tests.station.conftest import TABLET, OpenPage, Page, Serve
+from tests.station.conftest import TABLET, OpenPage, Serve
 from tests.station.posting import post
 from tests.tiny_bundle import anomalous_photo, clean_photo, scratched_photo
 
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
 pytestmark = pytest.mark.browser
+expect = pytest.importorskip("playwright.sync_api", reason="playwright is not installed").expect
 
 
-def wait_until_live(page: Page) -> None:
+def wait_until_live(page: "Page") -> None:
     expect(page.locator("#link-state")).to_have_attribute("data-state", "live")
 
 

@@ -1,15 +1,19 @@
 """The page of one inspection in a real browser: layers, zoom and neighbours."""
 
 import re
+from typing import TYPE_CHECKING
 
 import pytest
-from playwright.sync_api import expect
 
-from tests.station.conftest import TABLET, OpenPage, Page, Serve
+from tests.station.conftest import TABLET, OpenPage, Serve
 from tests.station.posting import post
 from tests.tiny_bundle import anomalous_photo, clean_photo, encode, scratched_photo
 
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
 pytestmark = pytest.mark.browser
+expect = pytest.importorskip("playwright.sync_api", reason="playwright is not installed").expect
 
 COLOURED = """canvas => {
   const data = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
@@ -29,7 +33,7 @@ SCALE = "new DOMMatrix(getComputedStyle(document.getElementById('stage')).transf
 BOX = "path => { const box = path.getBBox(); return [box.x, box.y, box.width, box.height]; }"
 
 
-def open_inspection(serve: Serve, open_page: OpenPage, **options: object) -> Page:
+def open_inspection(serve: Serve, open_page: OpenPage, **options: object) -> "Page":
     live = serve()
     post(live, clean_photo(), "A1")
     found = post(live, anomalous_photo((300, 400)), "A2")
@@ -41,7 +45,7 @@ def open_inspection(serve: Serve, open_page: OpenPage, **options: object) -> Pag
     return page
 
 
-def scale_of(page: Page) -> float:
+def scale_of(page: "Page") -> float:
     return float(
         page.locator("#stage").evaluate("stage => new DOMMatrix(getComputedStyle(stage).transform).a")
     )
