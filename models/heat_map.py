@@ -4,7 +4,6 @@ In a JPEG it stands in APP10 segments (ISO/IEC 10918-1, B.2.4.6), in a PNG in a 
 (W3C PNG, 5.4). Whoever shows the picture passes both over.
 """
 
-import math
 import struct
 import zlib
 from dataclasses import dataclass
@@ -32,7 +31,7 @@ class HeatMap:
     """An anomaly map with all that is needed to lay it over its photo.
 
     Attributes:
-        values: float32 [h, w] on the model's grid, >= 0.
+        values: float32 [h, w] on the model's grid.
         size: the model's input (height, width) in pixels.
         place: where the photo lay in that input.
         scale: the bundle's heatmap scale, in the units of `values`.
@@ -63,10 +62,10 @@ class _Head(BaseModel):
 def attach_map(picture: bytes, form: OverlayFormat, heat: HeatMap) -> bytes:
     """Put a map into an encoded overlay.
 
-    Values are kept in 65,535 steps from 0 to the largest: off by half a step at most.
+    Values are kept in 65,535 steps from 0 to the largest: off by half a step at most. Below 0 they are kept as 0.
 
     Raises:
-        ValueError: when the picture is not of that format, or the map holds no finite numbers >= 0.
+        ValueError: when the picture is not of that format, or the map holds what is not a finite number.
     """
     data = _pack(heat)
     if form == "png":
@@ -102,11 +101,11 @@ def read_map(picture: bytes) -> HeatMap | None:
 
 
 def _pack(heat: HeatMap) -> bytes:
-    largest = float(heat.values.max())
-    if not math.isfinite(float(heat.values.sum())) or float(heat.values.min()) < 0.0:
-        raise ValueError("the map holds no finite numbers >= 0")
-    step = largest / _LEVELS
-    levels = np.rint(heat.values / step) if step > 0.0 else np.zeros_like(heat.values)
+    if not np.isfinite(heat.values).all():
+        raise ValueError("the map holds what is not a finite number")
+    values = np.maximum(heat.values, 0.0)
+    step = float(values.max()) / _LEVELS
+    levels = np.rint(values / step) if step > 0.0 else np.zeros_like(values)
     place = heat.place
     head = _Head(
         version=1,

@@ -55,6 +55,7 @@ class Sessions:
         self._seconds = seconds
         self._path = folder / _FILE if folder is not None else None
         self._lock = threading.Lock()
+        self._writing = threading.Lock()  # Apart, so that a slow disk keeps no request waiting.
         self._sessions: dict[str, Session] = dict(_read(self._path).sessions) if self._path else {}
         self._saved = time.monotonic()
 
@@ -93,12 +94,13 @@ class Sessions:
         """Keep the sessions over a restart, where there is a folder to keep them in."""
         if self._path is None:
             return
-        with self._lock:
-            self._saved = time.monotonic()
-            data = SessionTable(sessions=self._sessions).model_dump_json().encode()
+        self._saved = time.monotonic()
+        with self._writing:
+            with self._lock:
+                table = SessionTable(sessions=dict(self._sessions))
             try:
                 self._path.parent.mkdir(parents=True, exist_ok=True)
-                write_whole(self._path, data, mode=0o600)
+                write_whole(self._path, table.model_dump_json().encode(), mode=0o600)
             except OSError as error:
                 log.error("Sign-ins will not outlive a restart: %s: %s.", self._path, error.strerror)
 

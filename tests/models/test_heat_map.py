@@ -72,10 +72,18 @@ def test_a_damaged_map_is_never_read_as_another(form: OverlayFormat) -> None:
             read_map(bytes(broken))
 
 
-@pytest.mark.parametrize("bad", [np.nan, np.inf, -1.0])
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
 def test_a_map_without_numbers_is_not_kept(bad: float) -> None:
     heat = heat_map()
     values = heat.values.copy()
     values[3, 4] = bad
     with pytest.raises(ValueError, match="finite"):
         attach_map(picture("jpeg"), "jpeg", HeatMap(values, heat.size, heat.place, SCALE))
+
+
+def test_what_lies_below_nought_is_nought() -> None:
+    heat = heat_map()
+    values = heat.values - 1.0
+    found = read_map(attach_map(picture("jpeg"), "jpeg", HeatMap(values, heat.size, heat.place, SCALE)))
+    assert found is not None
+    assert np.allclose(found.values, values.clip(0.0), atol=1e-3)
