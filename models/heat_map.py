@@ -62,7 +62,7 @@ class _Head(BaseModel):
 def attach_map(picture: bytes, form: OverlayFormat, heat: HeatMap) -> bytes:
     """Put a map into an encoded overlay.
 
-    Values are kept in 65,535 steps from 0 to the largest: off by half a step at most. Below 0 they are kept as 0.
+    Values are kept in 65,535 steps from 0 to the largest: off by half a step at most. Negative ones become 0.
 
     Raises:
         ValueError: when the picture is not of that format, or the map holds what is not a finite number.
