@@ -19,6 +19,7 @@ OpenPage = Callable[..., "Page"]
 
 DESKTOP = {"width": 1920, "height": 1080}
 TABLET = {"width": 1280, "height": 800}
+_POLICY = "Content Security Policy"
 _NAMES = ("chromium", "chromium-browser", "google-chrome")
 
 
@@ -29,7 +30,7 @@ def browser() -> Iterator["Browser"]:
     path = os.environ.get("GLINT_CHROMIUM") or next(filter(None, map(shutil.which, _NAMES)), None)
     if path is None:
         pytest.skip("there is no Chromium: install the package chromium, or set GLINT_CHROMIUM")
-    playwright_api.expect.set_options(timeout=15_000)
+    playwright_api.expect.set_options(timeout=30_000)
     with playwright_api.sync_playwright() as playwright:
         # Without a sandbox, since containers do not let root have one; the pages are our own.
         launched = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
@@ -39,7 +40,10 @@ def browser() -> Iterator["Browser"]:
 
 @pytest.fixture
 def open_page(browser: "Browser") -> Iterator[OpenPage]:
-    """Open a page as somebody new, without cookies; what its scripts raise fails the test."""
+    """Open a page as somebody new, without cookies.
+
+    What its scripts raise fails the test, and so does what the page's own policy had to keep out.
+    """
     with ExitStack() as stack:
         errors: list[str] = []
 
@@ -48,8 +52,9 @@ def open_page(browser: "Browser") -> Iterator[OpenPage]:
             context = browser.new_context(**given)
             stack.callback(context.close)
             page = context.new_page()
-            page.set_default_timeout(10_000)
+            page.set_default_timeout(30_000)
             page.on("pageerror", lambda error: errors.append(str(error)))
+            page.on("console", lambda said: errors.append(said.text) if _POLICY in said.text else None)
             return page
 
         yield open_one

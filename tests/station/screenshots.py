@@ -15,6 +15,7 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, sync_playwright
 
+from service.access.commands import add_key
 from tests.benchmarks.report import DOCS
 from tests.service.live import Live, serving
 from tests.station.posting import post
@@ -84,6 +85,10 @@ def main(bundles: Path, photos: Path) -> None:
         live.process.wait()
         time.sleep(4)
         page.screenshot(path=DOCS / "station" / "board-stale.jpg", type="jpeg", quality=60)
+        keys = Path(archive) / "keys.json"
+        add_key(keys, "Ada", "operator")
+        with serving(bundles, "--keys", str(keys), environment={"GLINT_OPEN_HEALTH": "true"}) as guarded:
+            take(browser, guarded, "/", TABLET, "sign-in")
         browser.close()
 
 

@@ -48,6 +48,20 @@ def test_the_board_shows_each_part_as_it_is_inspected(serve: Serve, open_page: O
     page.wait_for_url(re.compile("/station/inspections/"))
 
 
+def test_a_reject_is_not_lost_among_parts_that_come_fast(serve: Serve, open_page: OpenPage) -> None:
+    live = serve()
+    page = open_page(live)
+    page.goto("/station/")
+    wait_until_live(page)
+    for number in range(12):
+        post(live, scratched_photo() if number == 5 else clean_photo(), f"A{number}")
+    serial = page.locator("#hero-serial")
+    expect(serial).to_have_text("A5")
+    expect(serial).to_have_text("A11")
+    expect(page.locator("#strip .verdict")).to_have_count(12)
+    expect(page.locator(".reject-serial")).to_have_text(["A5"])
+
+
 def test_what_was_not_inspected_is_never_shown_as_clean(serve: Serve, open_page: OpenPage) -> None:
     live = serve()
     page = open_page(live)
