@@ -66,6 +66,7 @@ class Feed:
         self.recent = Recent(keeps_photos=keeps_photos)
         self.cameras = cameras
         self._subscriptions: set[Subscription] = set()
+        self._closed = False
 
     def seen(self, seen: Seen) -> None:
         """Take a new inspection in."""
@@ -92,6 +93,8 @@ class Feed:
             return
         subscription = Subscription()
         self._subscriptions.add(subscription)
+        if self._closed:
+            subscription.end()
         try:
             yield subscription
         finally:
@@ -105,7 +108,8 @@ class Feed:
         }
 
     def close(self) -> None:
-        """Let every board go: the service is about to end."""
+        """Let every board go, and those that still come: the service is about to end."""
+        self._closed = True
         for subscription in self._subscriptions:
             subscription.end()
 

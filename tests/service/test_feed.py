@@ -166,6 +166,15 @@ def test_a_board_ends_with_its_session(feed: Feed, monkeypatch: pytest.MonkeyPat
     assert asyncio.run(run()) == 4  # the retry time, the snapshot, and two beats
 
 
+def test_a_board_that_comes_while_the_service_ends_is_let_go(feed: Feed) -> None:
+    feed.close()
+
+    async def run() -> bytes:
+        return b"".join([each async for each in board_events(feed, dict, {}, lambda: True)])
+
+    assert [name for name, _ in events_in(asyncio.run(run()))] == ["snapshot"]
+
+
 def test_a_photo_without_a_verdict_is_told_as_not_inspected(feed: Feed) -> None:
     feed.seen(seen(99))
     for code in ("queue_full", "unauthorized", "", "truncated"):
