@@ -1,5 +1,6 @@
 """What keeps the service from starting is said at once, and leaves nothing behind."""
 
+import asyncio
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 from service.access.errors import ExposureError, KeysError
 from service.errors import SettingsError
 from service.registry import Registry
-from service.server import serve
+from service.server import _bind, serve
 from service.settings import Settings
 
 
@@ -48,3 +49,22 @@ def test_an_address_that_would_be_open_to_all(given: dict[str, Any]) -> None:
 def test_keys_that_are_not_there(given: dict[str, Any], tmp_path: Path) -> None:
     with pytest.raises(KeysError):
         serve(Settings.of(**given, keys=tmp_path / "keys.json", port=0))
+
+
+def test_an_answer_does_not_wait_for_the_client_between_its_head_and_its_body() -> None:
+    async def options_of_a_connection() -> int:
+        seen: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+
+        async def look(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            accepted = writer.get_extra_info("socket")
+            seen.set_result(accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+            writer.close()
+
+        async with await asyncio.start_server(look, sock=_bind("127.0.0.1", 0, "--host", "--port")) as server:
+            _, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+            found = await asyncio.wait_for(seen, 10.0)
+            writer.close()
+            await writer.wait_closed()
+            return found
+
+    assert asyncio.run(options_of_a_connection()) == 1
