@@ -100,6 +100,13 @@ class Settings(BaseSettings):
     retention_rows: Literal["keep", "remove"] = Field(
         default="keep", description="Whether records outlive retention_days without their photos."
     )
+    retention_judged: Literal["until_exported", "as_others"] = Field(
+        default="until_exported",
+        description="Whether photos that were judged stay until they went into a data set.",
+    )
+    review_sample: float = Field(
+        default=0.01, ge=0, le=1, description="Share of the clean inspections that people are to review."
+    )
     idempotent_photos: bool = Field(
         default=False, description="Whether the same photo of a part and serial counts as the same request."
     )

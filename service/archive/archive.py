@@ -17,6 +17,7 @@ from service.archive.errors import (
     PictureError,
     UnknownInspectionError,
 )
+from service.archive.holdings import Holdings
 from service.archive.keeper import Keeper
 from service.archive.orphans import Orphans
 from service.archive.policy import is_clean, read_policy
@@ -56,10 +57,10 @@ class Archive:
         Raises:
             SettingsError: when one cannot be used.
         """
-        self._policy = read_policy(settings.archive_photos)
+        self._policy = read_policy(settings.archive_photos, settings.review_sample)
         self._by_photo = settings.idempotent_photos
         self._database = Database(database_url(settings))
-        self._store = open_store(settings.photo_store or str(Path(settings.archive) / "photos"))
+        self._store = open_store(photo_store_url(settings))
         self._orphans = Orphans(self._database, self._store, settings.archive_orphan_seconds)
         self._retention = Retention(
             self._database,
@@ -67,6 +68,7 @@ class Archive:
             days=settings.retention_days,
             remove_rows=settings.retention_rows == "remove",
             free_bytes=settings.archive_free_bytes,
+            keep_judged=settings.retention_judged == "until_exported",
         )
         presence = Presence(self._database, uuid.uuid4().hex)
         self._keeper = Keeper(self._database, self._store, presence, self._orphans, self._retention)
@@ -134,6 +136,11 @@ class Archive:
             low_water=self._retention.is_low(),
             removed=self._retention.removed,
         )
+
+    @property
+    def holdings(self) -> Holdings:
+        """The parts of the archive, for those who work on it beside the recording."""
+        return Holdings(self._database, self._store, self._orphans, self._turn)
 
     def wants_overlay(self, inspection: Inspection) -> bool:
         """Whether an overlay is kept even if the camera did not ask for one."""
@@ -252,3 +259,8 @@ def database_url(settings: Settings) -> str:
     if settings.database_url is not None:
         return settings.database_url.get_secret_value()
     return f"sqlite:///{Path(settings.archive) / 'inspections.sqlite'}"
+
+
+def photo_store_url(settings: Settings) -> str:
+    """Where photos lie: as set, or a folder in the archive's folder."""
+    return settings.photo_store or str(Path(settings.archive) / "photos")

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Row, Select, func, literal, select, tuple_
 
 from models.decision import CLEAN
 from service.archive.records import Record
-from service.archive.tables import UtcDateTime, inspections
+from service.archive.tables import UtcDateTime, inspections, judgements
 from service.errors import RequestError
 
 Columns = TypeVarTuple("Columns")
@@ -150,12 +150,25 @@ def find_request(connection: Connection, part: str, request_key: str) -> Record 
 
 
 def pictures_of(connection: Connection, ids: Sequence[str]) -> dict[str, set[str]]:
-    """The paths that the rows of these ids name, by id; an id without a row is left out."""
+    """The paths that the rows of these ids name, by id, masks included; an id without a row is left out."""
     column = inspections.c
+    wanted = list(ids)
     rows = connection.execute(
-        select(column.id, column.photo, column.overlay).where(column.id.in_(list(ids)))
+        select(column.id, column.photo, column.overlay).where(column.id.in_(wanted))
     ).all()
-    return {row.id: {path for path in (row.photo, row.overlay) if path} for row in rows}
+    named = {row.id: {path for path in (row.photo, row.overlay) if path} for row in rows}
+    for inspection_id, mask in masks_of(connection, wanted):
+        named.setdefault(inspection_id, set()).add(mask)
+    return named
+
+
+def masks_of(connection: Connection, ids: Sequence[str]) -> list[tuple[str, str]]:
+    """The ids of inspections and the paths of the masks that people drew on their photos."""
+    column = judgements.c
+    drawn = select(column.inspection_id, column.mask).where(
+        column.inspection_id.in_(list(ids)), column.mask.is_not(None)
+    )
+    return [(row.inspection_id, row.mask) for row in connection.execute(drawn)]
 
 
 def to_record(row: Row[tuple[object, ...]]) -> Record:
