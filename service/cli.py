@@ -1,4 +1,4 @@
-"""The commands of the service side: `glint serve`, `inspect`, `verify`, `keys` and `export-archive`."""
+"""The service's commands: `glint serve`, `inspect`, `verify`, `keys`, `dataset` and `export-archive`."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -7,9 +7,11 @@ from typing import Annotated, Literal
 import typer
 
 from service.access.cli import app as keys_app
+from service.review.cli import app as dataset_app
 
 app = typer.Typer()
 app.add_typer(keys_app)
+app.add_typer(dataset_app)
 
 
 # `auto` takes the GPU if it really works, and says so if it does not.
