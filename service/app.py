@@ -22,16 +22,20 @@ from service.http.bodies import BodyLimits
 from service.http.bundles import router as bundles_router
 from service.http.forgery import RefuseForgeries
 from service.http.headers import SecurityHeaders
+from service.http.judgements import router as judgements_router
 from service.http.limits import HeadLimits
 from service.http.metrics import router as metrics_router
+from service.http.numbers import router as numbers_router
 from service.http.observation import ObserveRequests
 from service.http.openapi import complete_openapi
 from service.http.problems import install_problem_handlers
 from service.http.requests import CloseUnreadUploads, RequestIds, UnforeseenErrors
+from service.http.reviews import router as reviews_router
 from service.http.routes import router
 from service.inspection import InspectionService, Seen
 from service.readiness import readiness_of
 from service.registry import Registry
+from service.review.desk import Desk
 from service.settings import Settings
 from service.station.alarms import Alarms
 from service.station.cameras import Cameras
@@ -84,6 +88,7 @@ def create_app(
     app.state.registry = registry
     app.state.keys = keys
     app.state.archive = archive
+    app.state.desk = Desk(archive.holdings) if archive else None
     app.state.readiness = readiness = partial(readiness_of, registry, archive, keys)
     telemetry = Telemetry(settings, registry, os.environ, readiness, archive.status if archive else None)
     app.state.telemetry = telemetry
@@ -98,6 +103,9 @@ def create_app(
     )
     app.include_router(router)
     app.include_router(archive_router)
+    app.include_router(judgements_router)
+    app.include_router(reviews_router)
+    app.include_router(numbers_router)
     app.include_router(metrics_router)
     app.include_router(bundles_router)
     app.include_router(station_router)
