@@ -15,4 +15,8 @@ class Entry:
     role: Role
 
 
-ENTRIES = (Entry("board", STATION, "operator"),)
+ENTRIES = (
+    Entry("board", STATION, "operator"),
+    Entry("review", f"{STATION}review", "operator"),
+    Entry("numbers", f"{STATION}numbers", "operator"),
+)

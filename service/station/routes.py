@@ -5,7 +5,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from service.access.rules import STATION
-from service.station import board, inspections, signing_in, static_files
+from service.station import board, inspections, numbers, review, signing_in, static_files
 from service.station.pages import PageRoute
 
 nowhere = APIRouter(route_class=PageRoute, include_in_schema=False)
@@ -17,7 +17,15 @@ def no_such_page(request: Request, path: str) -> Response:
 
 
 # The last one takes what the others left.
-ROUTERS = (static_files.router, signing_in.router, board.router, inspections.router, nowhere)
+ROUTERS = (
+    static_files.router,
+    signing_in.router,
+    board.router,
+    inspections.router,
+    review.router,
+    numbers.router,
+    nowhere,
+)
 
 router = APIRouter()
 for each in ROUTERS:

@@ -1,4 +1,4 @@
-"""Takes the pictures of docs/station.md from a service of its own.
+"""Takes the pictures of docs/station.md and docs/review.md from a service of its own.
 
     python -m tests.station.screenshots BUNDLES PHOTOS
 
@@ -78,6 +78,7 @@ def main(bundles: Path, photos: Path) -> None:
         take(
             browser, live, path, TABLET, "inspection-zoom", "document.querySelector('[data-region]').click()"
         )
+        take(browser, live, f"/station/review/{defect}", TABLET, "review")
         page = browser.new_page(viewport=DESKTOP)
         page.goto(f"http://127.0.0.1:{live.port}/")
         page.wait_for_timeout(2000)

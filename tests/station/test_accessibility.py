@@ -63,3 +63,26 @@ def test_the_board_and_the_inspection(serve: Serve, open_page: OpenPage, viewpor
     assert violations(page) == []
     page.goto("/station/nowhere")
     assert violations(page) == []
+
+
+@pytest.mark.parametrize("viewport", [{"width": 1920, "height": 1080}, TABLET], ids=["desktop", "tablet"])
+def test_the_review_and_the_numbers(serve: Serve, open_page: OpenPage, viewport: dict[str, int]) -> None:
+    live = serve()
+    page = open_page(live, viewport=viewport)
+    page.goto("/station/review")
+    assert violations(page) == []
+    post(live, scratched_photo(), "A1")
+    page.goto("/station/review")
+    page.wait_for_selector("body[data-ready]")
+    page.keyboard.press("m")
+    assert violations(page) == []
+    page.keyboard.press("m")
+    page.get_by_role("button", name="Shortcuts").click()
+    assert violations(page) == []
+    page.get_by_role("button", name="Close").click()
+    page.get_by_label("Your name").fill("Anna")
+    page.keyboard.press("Enter")
+    page.keyboard.press("a")
+    page.wait_for_url("**/station/review")
+    page.goto("/station/numbers")
+    assert violations(page) == []
