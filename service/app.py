@@ -35,7 +35,7 @@ from service.http.routes import router
 from service.inspection import InspectionService, Seen
 from service.readiness import readiness_of
 from service.registry import Registry
-from service.review.desk import Desk
+from service.review.opening import open_desk
 from service.settings import Settings
 from service.station.alarms import Alarms
 from service.station.cameras import Cameras
@@ -88,7 +88,7 @@ def create_app(
     app.state.registry = registry
     app.state.keys = keys
     app.state.archive = archive
-    app.state.desk = Desk(archive.holdings) if archive else None
+    app.state.desk = open_desk(archive)
     app.state.readiness = readiness = partial(readiness_of, registry, archive, keys)
     telemetry = Telemetry(settings, registry, os.environ, readiness, archive.status if archive else None)
     app.state.telemetry = telemetry

@@ -3,7 +3,7 @@
 import base64
 import binascii
 import re
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from fastapi import APIRouter, Path, Request
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
@@ -15,13 +15,14 @@ from service.errors import RequestError
 from service.http.archive import InspectionId
 from service.http.documentation import problem_responses
 from service.http.fields import MAX_LENGTH, TEXT_PATTERN
-from service.review.desk import Desk
-from service.review.judgements import Decision, Judgement, Opinion
-from service.review.masks import MAX_BYTES
+from service.review.judgements import LARGEST_MASK, Decision, Judgement, Opinion
+
+if TYPE_CHECKING:
+    from service.review.desk import Desk
 
 _ID = "^[0-9a-f]{32}$"
 _LONGEST_NOTE = 1000
-_LONGEST_MASK = MAX_BYTES * 4 // 3 + 4
+_LONGEST_MASK = LARGEST_MASK * 4 // 3 + 4
 
 router = APIRouter(tags=["review"])
 
@@ -201,7 +202,7 @@ def mask(
     return Response(desk_of(request).mask(known(inspection_id), judgement_id), media_type="image/png")
 
 
-def desk_of(request: Request) -> Desk:
+def desk_of(request: Request) -> "Desk":
     """The desk of the application.
 
     Raises:

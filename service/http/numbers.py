@@ -11,8 +11,8 @@ from starlette.responses import Response
 from service.http.archive import Moment, PartName
 from service.http.documentation import problem_responses
 from service.http.judgements import desk_of
+from service.review.figures import Numbers, Period
 from service.review.intervals import CONFIDENCE, Share
-from service.review.numbers import Numbers, Period
 
 router = APIRouter(tags=["review"])
 

@@ -8,7 +8,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from service.http.archive import InspectionId, PartName
 from service.http.documentation import problem_responses
 from service.http.judgements import desk_of, known
-from service.review.queue import Item, Order, Reason, Wish
+from service.review.items import Item, Order, Reason, Wish
 
 _LARGEST_PAGE = 200
 

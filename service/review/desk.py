@@ -12,10 +12,12 @@ from service.archive.tables import reviews
 from service.errors import reason_of
 from service.review import queue
 from service.review.errors import HeldError, NoMaskError, UnknownJudgementError
-from service.review.judgements import Judgement, Opinion, history
+from service.review.figures import Numbers, Period
+from service.review.history import history
+from service.review.items import Counts, Item, Wish
+from service.review.judgements import Judgement, Opinion
 from service.review.judging import judge
-from service.review.numbers import Numbers, Period, numbers
-from service.review.queue import Counts, Item, Wish
+from service.review.numbers import numbers
 
 
 class Desk:

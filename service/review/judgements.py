@@ -3,17 +3,15 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal, get_args
-
-from sqlalchemy import Connection, select
+from typing import Literal
 
 from models.classes import class_problem
 from models.decision import ANOMALOUS, CLEAN, INVALID
-from service.archive.tables import judgements
 from service.errors import RequestError
 
 Decision = Literal["accept", "overrule", "cannot_tell", "undo"]
-DECISIONS: tuple[Decision, ...] = get_args(Decision)
+# Of a mask as it is sent; one drawn by hand compresses to a few kilobytes.
+LARGEST_MASK = 2 * 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -116,15 +114,6 @@ def _contradiction(said: str, label: str | None) -> RequestError:
 def can_be_judged(verdict: str) -> bool:
     """Whether there is a verdict that one could accept or overrule."""
     return verdict != INVALID
-
-
-def history(connection: Connection, inspection_id: str) -> list[Judgement]:
-    """All judgements of an inspection, the first one first."""
-    column = judgements.c
-    rows = connection.execute(
-        select(judgements).where(column.inspection_id == inspection_id).order_by(column.number)
-    )
-    return [Judgement(**row._mapping) for row in rows]
 
 
 def standing(past: Sequence[Judgement]) -> Judgement | None:

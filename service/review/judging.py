@@ -22,16 +22,8 @@ from service.review.errors import (
     NotJudgeableError,
     UnknownJudgementError,
 )
-from service.review.judgements import (
-    Judgement,
-    Opinion,
-    before,
-    can_be_judged,
-    history,
-    label_of,
-    standing,
-)
-from service.review.masks import read_mask
+from service.review.history import history
+from service.review.judgements import Judgement, Opinion, before, can_be_judged, label_of, standing
 
 
 def judge(holdings: Holdings, inspection_id: str, opinion: Opinion) -> Judgement:
@@ -55,6 +47,9 @@ def judge(holdings: Holdings, inspection_id: str, opinion: Opinion) -> Judgement
     _check_predecessor(past, opinion.supersedes)
     judgement = _judgement_of(record, past, opinion)
     if opinion.mask is not None and judgement.mask is not None:
+        # Few judgements come with a mask, and it takes what reads pictures.
+        from service.review.masks import read_mask
+
         image = record.inspection.image
         mask = read_mask(opinion.mask, image.width, image.height)
         _keep_mask(holdings, judgement, judgement.mask, mask)

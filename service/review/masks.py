@@ -7,8 +7,6 @@ from PIL import Image
 
 from service.errors import RequestError
 
-# A mask drawn by hand compresses to a few kilobytes.
-MAX_BYTES = 2 * 1024 * 1024
 _OPAQUE = 128
 
 

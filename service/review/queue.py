@@ -1,9 +1,7 @@
 """The queue of what people are to look at. Items are leased for a while, so that two get different ones."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Literal, get_args
 
 from sqlalchemy import ColumnElement, Connection, and_, func, or_, select, update
 from sqlalchemy.sql.elements import UnaryExpression
@@ -11,11 +9,7 @@ from sqlalchemy.sql.elements import UnaryExpression
 from service.archive.candidates import JUDGED, WAITING
 from service.archive.database import Database
 from service.archive.tables import reviews
-
-Order = Literal["oldest", "newest", "doubtful"]
-ORDERS: tuple[Order, ...] = get_args(Order)
-Reason = Literal["defect", "doubt", "sample", "chosen"]
-REASONS: tuple[Reason, ...] = get_args(Reason)
+from service.review.items import REASONS, Counts, Item, Wish
 
 # Renewed by whoever is looking; what was left open on a screen is free again soon.
 LEASE = timedelta(seconds=90)
@@ -26,44 +20,6 @@ _NOBODY = "put off"
 _TRIES = 5
 
 _COLUMN = reviews.c
-
-
-@dataclass(frozen=True)
-class Wish:
-    """Which items are wanted, and which of them first; None does not restrict."""
-
-    order: Order = "oldest"
-    part: str | None = None
-    reason: Reason | None = None
-
-
-@dataclass(frozen=True)
-class Item:
-    """An item of the queue.
-
-    Attributes:
-        time: when it was inspected, UTC.
-        reason: why it is in the queue: a defect, a doubt (`needs_review`), a sample of the clean ones, or
-            chosen by a person.
-        doubt: how far the score lies from the limit, 0..0.5.
-        held: whether somebody is looking at it now.
-    """
-
-    inspection_id: str
-    time: datetime
-    part: str
-    verdict: str
-    reason: Reason
-    doubt: float
-    held: bool
-
-
-@dataclass(frozen=True)
-class Counts:
-    """How many items wait, by reason, and how many were judged, of the parts that were asked for."""
-
-    waiting: dict[Reason, int]
-    judged: int
 
 
 def waiting(connection: Connection, wish: Wish, limit: int, now: datetime) -> list[Item]:

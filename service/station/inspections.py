@@ -11,7 +11,6 @@ from models.heat_map import HeatMap
 from models.overlay import LARGEST_OPACITY, heat_colours
 from service.access.rules import STATION
 from service.archive.errors import PictureError
-from service.review.desk import Desk
 from service.station.entries import kind_of
 from service.station.opinions import opinions_of
 from service.station.pages import PageRoute
@@ -31,7 +30,7 @@ def inspection(request: Request, inspection_id: str) -> Response:
     shown = sources.find(inspection_id)
     before, after = sources.neighbours(shown)
     missing, has_photo, has_overlay, heat = _pictures(sources, shown)
-    desk: Desk | None = request.app.state.desk
+    desk = request.app.state.desk
     past = desk.history(inspection_id) if desk is not None else None
     return station.pages.render(
         request,

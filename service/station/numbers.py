@@ -8,8 +8,8 @@ from starlette.responses import Response
 
 from service.access.rules import STATION
 from service.http.judgements import desk_of
+from service.review.figures import Period
 from service.review.intervals import CONFIDENCE
-from service.review.numbers import Period
 from service.station.pages import PageRoute
 from service.station.station import Station
 

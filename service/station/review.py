@@ -2,7 +2,7 @@
 
 import hashlib
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Request
@@ -10,19 +10,21 @@ from starlette.responses import RedirectResponse, Response
 
 from models.decision import ANOMALOUS, CLEAN
 from service.access.rules import STATION
-from service.archive.archive import Archive
 from service.archive.errors import ArchiveOffError
 from service.archive.records import Record
 from service.http.cookies import give_token
 from service.http.judgements import desk_of, known
 from service.registry import Registry
-from service.review.desk import Desk
 from service.review.errors import HeldError
+from service.review.items import ORDERS, REASONS, Wish
 from service.review.judgements import Judgement, can_be_judged
-from service.review.queue import ORDERS, REASONS, Wish
 from service.station.pages import PageRoute
 from service.station.station import Station
 from service.station.viewer import Viewer, viewer_of
+
+if TYPE_CHECKING:
+    from service.archive.archive import Archive
+    from service.review.desk import Desk
 
 PATH = f"{STATION}review"
 _MOST_CLASSES = 9  # as many as there are digits to choose them by
@@ -79,7 +81,7 @@ def holder_of(viewer: Viewer) -> str:
     return hashlib.sha256(f"holder:{viewer.token}".encode()).hexdigest()[:32]
 
 
-def _queue(desk: Desk, wish: Wish) -> dict[str, Any]:
+def _queue(desk: "Desk", wish: Wish) -> dict[str, Any]:
     counts = desk.counts(wish.part)
     return {
         "wish": asdict(wish),
@@ -109,7 +111,7 @@ def _query(wish: Wish) -> str:
     return f"?{urlencode(given)}" if given else ""
 
 
-def _classes(request: Request, desk: Desk, record: Record, past: list[Judgement]) -> list[str]:
+def _classes(request: Request, desk: "Desk", record: Record, past: list[Judgement]) -> list[str]:
     """The classes to choose from: the verdict's, those that were named before, and those of the model."""
     registry: Registry = request.app.state.registry
     loaded = registry.loaded.get(record.part)
@@ -124,7 +126,7 @@ def _chosen(verdict: str) -> str:
     return ANOMALOUS if verdict in (CLEAN, ANOMALOUS) else verdict
 
 
-def _is_held(desk: Desk, inspection_id: str, holder: str) -> bool:
+def _is_held(desk: "Desk", inspection_id: str, holder: str) -> bool:
     try:
         desk.hold(inspection_id, holder)
     except HeldError:
@@ -132,7 +134,7 @@ def _is_held(desk: Desk, inspection_id: str, holder: str) -> bool:
     return False
 
 
-def _archive(request: Request) -> Archive:
+def _archive(request: Request) -> "Archive":
     archive: Archive | None = request.app.state.archive
     if archive is None:
         raise ArchiveOffError

@@ -30,8 +30,8 @@ from service.archive.recorder import Entry
 from service.archive.records import Record
 from service.archive.tables import inspections, reviews
 from service.review.desk import Desk
+from service.review.items import Wish
 from service.review.judgements import Opinion
-from service.review.queue import Wish
 from service.settings import Settings
 from tests.benchmarks.report import machine, table, write_section
 from tests.service.live import Live, serving

@@ -14,8 +14,8 @@ from service.archive.archive import Archive
 from service.archive.tables import inspections, judgements, metadata
 from service.review.desk import Desk
 from service.review.errors import JudgedMeanwhileError
-from service.review.numbers import Period
-from service.review.queue import Wish
+from service.review.figures import Period
+from service.review.items import Wish
 from service.settings import Settings
 from tests.drills.postgres import Postgres, postgres_server
 from tests.service.archive.conftest import MakeEntry, make_entry, record  # noqa: F401

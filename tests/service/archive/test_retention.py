@@ -13,8 +13,8 @@ from service.archive.presence import Presence
 from service.archive.queries import Filters
 from service.archive.tables import inspections, writers
 from service.review.desk import Desk
+from service.review.items import Wish
 from service.review.judgements import Opinion
-from service.review.queue import Wish
 from service.review.selection import mark_exported
 from tests.drills.evidence import files_below
 from tests.service.archive.conftest import MakeEntry, StartArchive, record, wait_until

@@ -16,7 +16,7 @@ from service.archive.tables import inspections, reviews
 from service.cli import app
 from service.review import dataset
 from service.review.desk import Desk
-from service.review.queue import Wish
+from service.review.items import Wish
 from tests.drills.evidence import files_below
 from tests.service.archive.conftest import PAINTS, MakeEntry, record
 from tests.service.review.conftest import Record, says

@@ -7,8 +7,8 @@ from fastapi.testclient import TestClient
 from scipy import stats
 
 from service.review.desk import Desk
+from service.review.figures import Period
 from service.review.intervals import share
-from service.review.numbers import Period
 from tests.service.archive.conftest import MakeEntry, StartArchive, record
 from tests.service.review.conftest import Record, says
 

@@ -12,7 +12,7 @@ from service.archive.tables import inspections, reviews
 from service.review import queue
 from service.review.desk import Desk
 from service.review.errors import HeldError
-from service.review.queue import Wish
+from service.review.items import Wish
 from tests.service.archive.conftest import MakeEntry, StartArchive, record
 from tests.service.review.conftest import Record, says
 
