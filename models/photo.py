@@ -209,12 +209,14 @@ def _decode_eight_bit(header: Image.Image, data: bytes) -> npt.NDArray[np.uint8]
         header.load()
         if header.format == "JPEG":
             _check_jpeg_to_its_end(header, data)
-        picture = ImageOps.exif_transpose(header)
+        # Both in place, or not at all: each copy of the pixels costs as much as a third of decoding them.
+        ImageOps.exif_transpose(header, in_place=True)
+        picture: Image.Image = header
         if picture.has_transparency_data:
             picture = picture.convert("RGBA")
             if picture.getchannel("A").getextrema() != (255, 255):
                 raise transparent()
-        return np.asarray(picture.convert("RGB"))
+        return np.asarray(picture if picture.mode == "RGB" else picture.convert("RGB"))
 
 
 def _check_jpeg_to_its_end(header: Image.Image, data: bytes) -> None:

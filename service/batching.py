@@ -1,4 +1,4 @@
-"""One worker thread per device runs what is waiting, for all parts, in batches of fixed sizes."""
+"""The worker of a device runs what is waiting, for all parts, in batches of fixed sizes."""
 
 import logging
 import threading
@@ -78,6 +78,15 @@ class _Item:
             self.future.set_exception(error)
 
 
+@dataclass(eq=False)
+class _Lane:
+    """A thread that runs one batch at a time: which photos, and since when (None while idle)."""
+
+    thread: threading.Thread
+    running: list[_Item] = field(default_factory=list)
+    busy_since: float | None = None
+
+
 def buckets_for(provider: str) -> tuple[int, ...]:
     """The batch sizes that run on a device.
 
@@ -87,10 +96,10 @@ def buckets_for(provider: str) -> tuple[int, ...]:
 
 
 class Batcher:
-    """Runs photos of all parts on one device, the longest waiting first, in its own thread.
+    """Runs photos of all parts on one device, the longest waiting first, in threads of its own.
 
-    One thread serves all parts, since they share the device: side by side, they would only take its
-    cores and memory from each other. Nothing waits for a batch to fill: an idle worker runs what is there.
+    All parts share them as they share the device, and there are few: more would only take its cores and
+    memory from each other. Nothing waits for a batch to fill: an idle worker runs what is there.
     """
 
     def __init__(
@@ -100,27 +109,28 @@ class Batcher:
         buckets: Sequence[int],
         capacity: int,
         on_death: Callable[[BaseException], None],
+        lanes: int = 1,
     ) -> None:
         """
         Args:
-            name: names the thread.
+            name: names the threads.
             buckets: the batch sizes that run, ascending; a batch between two is padded.
             capacity: how many photos may wait; more are refused at once.
             on_death: called from the worker if it dies, after every waiting caller got an error.
+            lanes: how many batches run at the same time.
         """
         self._buckets = tuple(buckets)
         self._capacity = capacity
         self._on_death = on_death
         self._condition = threading.Condition()
         self._waiting: deque[_Item] = deque()
-        self._running: list[_Item] = []
-        self._busy_since: float | None = None
         self._batch_sizes: Counter[int] = Counter()
         self._closing = False
         self._death = ""
         self._failures_in_a_row = 0
-        self._thread = threading.Thread(target=self._work, name=f"glint-worker-{name}", daemon=True)
-        self._thread.start()
+        self._lanes = [self._lane(f"glint-worker-{name}-{number}") for number in range(lanes)]
+        for lane in self._lanes:
+            lane.thread.start()
 
     def submit(self, runner: Runner, tensor: npt.NDArray[np.uint8], deadline: float) -> "Future[Ran]":
         """Queue one photo, uint8 [H, W, 3]; `deadline` is a time of `time.monotonic`.
@@ -171,50 +181,53 @@ class Batcher:
         return dict(self._batch_sizes)
 
     def busy_seconds(self) -> float:
-        """For how long the present batch has been running; 0 when idle."""
-        since = self._busy_since
-        return 0.0 if since is None else time.monotonic() - since
+        """For how long the oldest batch that runs has been running; 0 when idle."""
+        begun = [since for lane in self._lanes if (since := lane.busy_since) is not None]
+        return time.monotonic() - min(begun) if begun else 0.0
 
     def close(self, timeout: float) -> None:
         """Take nothing new, run what waits, end the worker; after `timeout` s the rest gets an error."""
         with self._condition:
             self._closing = True
-            self._condition.notify()
-        self._thread.join(timeout)
+            self._condition.notify_all()
+        last = time.monotonic() + timeout
+        for lane in self._lanes:
+            lane.thread.join(max(0.0, last - time.monotonic()))
         with self._condition:
-            left = [*self._waiting, *self._running]
-            self._waiting.clear()
-            for item in left:
-                item.fail(ShuttingDownError())
+            self._fail_all(ShuttingDownError)
 
-    def _work(self) -> None:
+    def _lane(self, name: str) -> _Lane:
+        lane = _Lane(threading.Thread(target=lambda: self._work(lane), name=name, daemon=True))
+        return lane
+
+    def _work(self, lane: _Lane) -> None:
         try:
-            while batch := self._next_batch():
-                self._busy_since = time.monotonic()
-                self._batch_sizes[len(batch)] += 1
+            while batch := self._next_batch(lane):
+                lane.busy_since = time.monotonic()
                 self._run(batch)
-                self._busy_since = None
+                lane.busy_since = None
         except BaseException as error:  # even SystemExit: whatever ends this thread must not go unseen
-            self._die(error)
+            self._die(lane, error)
 
-    def _next_batch(self) -> list[_Item]:
+    def _next_batch(self, lane: _Lane) -> list[_Item]:
         """Wait for photos; take the first and others for the same model. Empty when closing and done."""
         with self._condition:
             while True:
-                self._running = []
+                lane.running = []
                 self._drop_what_is_not_due()
-                if not self._waiting and self._closing:
+                if self._death or (not self._waiting and self._closing):
                     return []
                 if not self._waiting:
                     self._condition.wait()
                     continue
                 runner = self._waiting[0].runner
                 taken = [item for item in self._waiting if item.runner is runner][: self._buckets[-1]]
-                self._running = taken
+                lane.running = taken
                 self._waiting = deque(item for item in self._waiting if item not in taken)
-                self._running = [item for item in taken if item.future.set_running_or_notify_cancel()]
-                if self._running:
-                    return list(self._running)
+                lane.running = [item for item in taken if item.future.set_running_or_notify_cancel()]
+                if lane.running:
+                    self._batch_sizes[len(lane.running)] += 1
+                    return list(lane.running)
 
     def _run(self, batch: list[_Item]) -> None:
         started = time.monotonic()
@@ -253,7 +266,8 @@ class Batcher:
             raise DeviceLostError(reason_of(error)) from error
         if len(batch) == 1:
             batch[0].fail(InferenceError(reason_of(error)))
-            self._failures_in_a_row += 1
+            with self._condition:
+                self._failures_in_a_row += 1
             if self._failures_in_a_row >= FAILURES_BEFORE_PROOF:
                 self._prove_the_device(batch[0])
             return
@@ -279,12 +293,16 @@ class Batcher:
     def _drop_what_is_not_due(self) -> None:
         self._waiting = deque(item for item in self._waiting if item.is_due())
 
-    def _die(self, error: BaseException) -> None:
-        log.critical("The worker %s died.", self._thread.name, exc_info=error)
+    def _die(self, lane: _Lane, error: BaseException) -> None:
+        log.critical("The worker %s died.", lane.thread.name, exc_info=error)
         with self._condition:
-            self._death = reason_of(error)
-            left = [*self._running, *self._waiting]
-            self._waiting.clear()
-            for item in left:
-                item.fail(WorkerDiedError())
+            self._death = self._death or reason_of(error)
+            self._fail_all(WorkerDiedError)
+            self._condition.notify_all()
         self._on_death(error)
+
+    def _fail_all(self, error: Callable[[], ServiceError]) -> None:
+        left = [*self._waiting, *(item for lane in self._lanes for item in lane.running)]
+        self._waiting.clear()
+        for item in left:
+            item.fail(error())
