@@ -53,7 +53,7 @@ def draw_overlay(
     drawn = picture.copy()
     _lay_over(drawn, heat, scale)
     mask = (heat >= scale.limit).astype(np.uint8)
-    contours, _ = cv2.findContours(mask, cv2.RETR_LIST, cv2.CHAIN_APPROX_TC89_L1)
+    contours, _ = cv2.findContours(mask, cv2.RETR_LIST, cv2.CHAIN_APPROX_SIMPLE)
     line = 1 if max(height, width) < 512 else 2
     cv2.drawContours(drawn, contours, -1, (20, 20, 20), line + 2, cv2.LINE_AA)
     cv2.drawContours(drawn, contours, -1, (255, 255, 255), line, cv2.LINE_AA)
