@@ -13,6 +13,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+from models.cores import usable_cores
 from models.inspector import Outputs
 from models.session import CUDA
 from service.device_faults import fault_of
@@ -28,6 +29,7 @@ from service.errors import (
 )
 
 FAILURES_BEFORE_PROOF = 5
+CPU_LANES = 2
 
 log = logging.getLogger(__name__)
 
@@ -93,6 +95,15 @@ def buckets_for(provider: str) -> tuple[int, ...]:
     A batch does not help a CPU. On a GPU each size is tuned once, so that no new size comes up later.
     """
     return (1, 2, 4, 8, 16, 32) if provider == CUDA else (1,)
+
+
+def lanes_for(provider: str, threads: int | None = None) -> int:
+    """How many batches run at the same time on a device whose model has so many CPU threads.
+
+    On a CPU two: where the threads of one run wait for each other, or for a core that decodes a photo, the
+    other run goes on. A photo that is alone still gets all threads.
+    """
+    return 1 if provider == CUDA else min(CPU_LANES, threads or usable_cores())
 
 
 class Batcher:

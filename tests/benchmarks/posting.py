@@ -1,5 +1,6 @@
 """Clients that take as little of the cores as they can: blocking sockets, requests made beforehand."""
 
+import itertools
 import re
 import resource
 import socket
@@ -14,11 +15,18 @@ _BUFFER_BYTES = 1 << 20
 
 @dataclass(frozen=True)
 class Answer:
-    """What one request got, and the seconds from the moment it was due to the end of its answer."""
+    """What one request got. All times are of `time.monotonic`; `due` is when it was to be sent."""
 
+    due: float
+    begun: float
+    ended: float
     status: int
-    seconds: float
     body: bytes
+
+    @property
+    def seconds(self) -> float:
+        """From the moment it was due, so that a late start counts as a slow answer."""
+        return self.ended - self.due
 
 
 class Connection:
@@ -60,9 +68,11 @@ class Connection:
             self._socket = None
 
 
-def request_for(photo: bytes, query: str = "") -> bytes:
+def request_for(photo: bytes, *, query: str = "", deadline_ms: int | None = None) -> bytes:
     """The bytes of a request that posts a JPEG."""
     head = f"POST /inspect{query} HTTP/1.1\r\nhost: glint\r\ncontent-type: image/jpeg\r\n"
+    if deadline_ms is not None:
+        head += f"x-deadline-ms: {deadline_ms}\r\n"
     return f"{head}content-length: {len(photo)}\r\n\r\n".encode() + photo
 
 
@@ -99,17 +109,21 @@ def _with_clients(
     port: int, requests: Sequence[bytes], clients: int, due_of: Callable[[int], float | None]
 ) -> list[Answer]:
     answers: list[Answer] = []
+    numbers = itertools.count()
 
-    def work(first: int) -> None:
-        connection, number = Connection(port), first
-        while (due := due_of(number)) is not None:
+    def work() -> None:
+        connection = Connection(port)
+        for number in numbers:
+            due = due_of(number)
+            if due is None:
+                break
             time.sleep(max(0.0, due - time.monotonic()))
+            begun = time.monotonic()
             status, body = connection.ask(requests[number % len(requests)])
-            answers.append(Answer(status, time.monotonic() - due, body))
-            number += clients
+            answers.append(Answer(due, begun, time.monotonic(), status, body))
         connection.close()
 
-    threads = [threading.Thread(target=work, args=(first,)) for first in range(clients)]
+    threads = [threading.Thread(target=work) for _ in range(clients)]
     for thread in threads:
         thread.start()
     for thread in threads:
