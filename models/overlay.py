@@ -1,19 +1,15 @@
 """The heatmap overlay: one fixed scale per bundle, colour only near and above the limit."""
 
-from typing import Literal
-
 import cv2
 import numpy as np
 import numpy.typing as npt
 
+from models.formats import OverlayFormat
 from models.manifest import HeatmapScale
-from models.preprocessing import resize
+from models.resizing import resize
 
 MAX_SIDE = 1024
 LARGEST_OPACITY = 0.62
-
-OverlayFormat = Literal["jpeg", "png"]
-MEDIA_TYPE: dict[OverlayFormat, str] = {"jpeg": "image/jpeg", "png": "image/png"}
 
 # The upper part of `plasma`, purple to yellow: its brightness rises all the way, so that it can be read
 # without telling red from green.

@@ -10,18 +10,10 @@ import numpy.typing as npt
 from PIL import Image, ImageOps, TiffImagePlugin, UnidentifiedImageError
 
 from models.errors import PhotoError
+from models.formats import MEDIA_TYPES, PhotoLimits
 from models.integrity import extend_jpeg, find_jpeg_end, png_is_whole, tiff_is_whole
 from models.photo_errors import colour_mode, decoding, too_many_pixels, transparent, truncated
 from models.sixteen_bit import SIXTEEN_BIT_GREY_MODES, decode_sixteen_bit, scale_to_eight_bits
-
-MEDIA_TYPES = {
-    "JPEG": "image/jpeg",
-    "PNG": "image/png",
-    "BMP": "image/bmp",
-    "TIFF": "image/tiff",
-    "WEBP": "image/webp",
-}
-SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
 
 _EIGHT_BIT_MODES = {"1", "L", "P", "RGB", "RGBA", "LA", "PA"}
 _TIFF_BITS_PER_SAMPLE = 258
@@ -38,14 +30,6 @@ _OTHER_FORMATS = (
 )
 _JPEG_MISSING = 128  # What a decoder draws where a JPEG's data ended too early.
 _SEND = "Send the bytes of a JPEG, PNG, BMP, TIFF or WebP file."
-
-
-@dataclass(frozen=True)
-class PhotoLimits:
-    """What one photo may cost: `max_bytes` encoded, `max_pixels` decoded (checked before decoding)."""
-
-    max_bytes: int = 32 * 1024 * 1024
-    max_pixels: int = 64_000_000
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from models.answer import Inspection
 from models.decision import INVALID
-from models.overlay import OverlayFormat, encode_picture
-from models.photo import PhotoLimits
+from models.formats import OverlayFormat, PhotoLimits
 from models.quality import refusals
 from service.archive.archive import Archive
 from service.archive.errors import ArchiveUnavailableError
@@ -283,7 +282,7 @@ def _conclude(
     if form is None or inspection.verdict == INVALID:
         return inspection, None, None
     started = time.monotonic()
-    overlay = encode_picture(part.inspector.overlay(prepared, ran.outputs), form)
+    overlay = part.inspector.encoded_overlay(prepared, ran.outputs, form)
     drawn = round(1e3 * (time.monotonic() - started), 3)
     timings = {**inspection.timings_ms, "overlay": drawn}
     return inspection.model_copy(update={"timings_ms": timings}), overlay, form

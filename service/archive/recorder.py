@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from models.answer import Inspection
-from models.overlay import MEDIA_TYPE, OverlayFormat
+from models.formats import OVERLAY_MEDIA_TYPES, OverlayFormat
 from service.archive.database import Database
 from service.archive.errors import ArchiveUnavailableError, IdempotencyConflictError, NotRecordedError
 from service.archive.keeper import Keeper
@@ -95,7 +95,7 @@ class Recorder:
         try:
             self._store.write(photo, entry.photo)
             if entry.overlay is not None and entry.overlay_format is not None:
-                suffix = f".overlay{SUFFIXES[MEDIA_TYPE[entry.overlay_format]]}"
+                suffix = f".overlay{SUFFIXES[OVERLAY_MEDIA_TYPES[entry.overlay_format]]}"
                 overlay = path_of(record.id, record.time, suffix)
                 self._store.write(overlay, entry.overlay)
         except Exception as error:  # each kind of store fails with errors of its own

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
 from models.answer import Inspection
-from models.overlay import MEDIA_TYPE
+from models.formats import OVERLAY_MEDIA_TYPES
 from service.archive.archive import Archive
 from service.archive.errors import ArchiveOffError, UnknownInspectionError
 from service.archive.queries import Cursor, Filters
@@ -164,7 +164,7 @@ def overlay(request: Request, inspection_id: InspectionId) -> Response:
     record = _find(request, inspection_id)
     data = _archive(request).picture(record, record.overlay)
     form = record.overlay_format
-    return Response(data, media_type=MEDIA_TYPE[form] if form else None)
+    return Response(data, media_type=OVERLAY_MEDIA_TYPES[form] if form else None)
 
 
 def _archive(request: Request) -> Archive:
