@@ -40,7 +40,8 @@ def draw_overlay(
     height = max(1, round(pixels.shape[0] * shrink))
     width = max(1, round(pixels.shape[1] * shrink))
     picture = resize(pixels, height, width)
-    heat = cv2.resize(np.minimum(photo_map, scale.top), (width, height), interpolation=cv2.INTER_LINEAR)
+    capped = np.minimum(photo_map, np.float32(scale.top))
+    heat = np.asarray(cv2.resize(capped, (width, height), interpolation=cv2.INTER_LINEAR), np.float32)
     # On a photo smaller than the map the peak could fall between two pixels, and its contour with it.
     heat.flat[int(heat.argmax())] = min(float(photo_map.max()), scale.top)
     if float(heat.max()) < scale.start:

@@ -14,9 +14,8 @@ from models.answer import Inspection
 from models.decision import INVALID
 from models.formats import OverlayFormat, PhotoLimits
 from models.quality import refusals
-from service.archive.archive import Archive
+from service.archive.entries import Entry, Recorded
 from service.archive.errors import ArchiveUnavailableError
-from service.archive.recorder import Entry, Recorded
 from service.errors import (
     CanaryFailedError,
     DeadlineError,
@@ -30,6 +29,7 @@ from service.settings import Settings
 
 if TYPE_CHECKING:
     from models.inspector import Prepared
+    from service.archive.archive import Archive
     from service.batching import Ran
 
 T = TypeVar("T")
@@ -86,7 +86,7 @@ class InspectionService:
         self,
         registry: Registry,
         settings: Settings,
-        archive: Archive | None = None,
+        archive: "Archive | None" = None,
         *,
         observe: Callable[[Inspection], None] | None = None,
     ) -> None:
@@ -265,7 +265,7 @@ def _check_verdict(inspection: Inspection) -> None:
 
 
 def _conclude(
-    order: Order, part: LoadedPart, prepared: "Prepared", ran: "Ran", archive: Archive | None
+    order: Order, part: LoadedPart, prepared: "Prepared", ran: "Ran", archive: "Archive | None"
 ) -> tuple[Inspection, bytes | None, OverlayFormat | None]:
     """Decide over a photo that ran, and draw its overlay for the caller or the archive."""
     inspection = part.inspector.answer(
