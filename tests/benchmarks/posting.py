@@ -37,15 +37,15 @@ class Connection:
         self._socket: socket.socket | None = None
         self._buffer = bytearray(_BUFFER_BYTES)
 
-    def ask(self, request: bytes) -> tuple[int, bytes]:
-        """Send a whole request; status and body of the answer."""
+    def ask(self, request: bytes) -> tuple[int, bytes, bytes]:
+        """Send a whole request; status, head and body of the answer."""
         if self._socket is None:
             self._socket = socket.create_connection(("127.0.0.1", self._port), timeout=60)
         self._socket.sendall(request)
         head, body = self._receive(self._socket)
         if b"\r\nconnection: close\r\n" in head.lower():
             self.close()
-        return int(head[9:12]), body
+        return int(head[9:12]), head, body
 
     def _receive(self, connection: socket.socket) -> tuple[bytes, bytes]:
         view, got, end, needed = memoryview(self._buffer), 0, -1, _BUFFER_BYTES
@@ -119,7 +119,7 @@ def _with_clients(
                 break
             time.sleep(max(0.0, due - time.monotonic()))
             begun = time.monotonic()
-            status, body = connection.ask(requests[number % len(requests)])
+            status, _, body = connection.ask(requests[number % len(requests)])
             answers.append(Answer(due, begun, time.monotonic(), status, body))
         connection.close()
 

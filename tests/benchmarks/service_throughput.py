@@ -94,7 +94,7 @@ def one_round(
 ) -> Round:
     one = session_rate(inspector, photos, 1, seconds / 2)
     several = session_rate(inspector, photos, callers, seconds / 2)
-    own, server, begun = own_cpu_seconds(), cpu_seconds(live), time.monotonic()
+    own, server, begun = own_cpu_seconds(), live.cpu_seconds(), time.monotonic()
     answers = post_at_once(live.port, requests(photos), CLIENTS, seconds)
     took = time.monotonic() - begun
     assert all(answer.status == 200 for answer in answers), Counter(answer.status for answer in answers)
@@ -102,7 +102,7 @@ def one_round(
         one_at_a_time=one,
         session=several,
         service=len(answers) / took,
-        service_cpu_ms=1e3 * (cpu_seconds(live) - server) / len(answers),
+        service_cpu_ms=1e3 * (live.cpu_seconds() - server) / len(answers),
         client_cpu_ms=1e3 * (own_cpu_seconds() - own) / len(answers),
     )
 
@@ -133,12 +133,6 @@ def overload(
     """Ten times as many photos as the service can take, evenly paced."""
     posted = requests(photos, deadline_ms)
     return post_paced(live.port, posted, OVERLOAD_CLIENTS, OVERLOAD * capacity, seconds)
-
-
-def cpu_seconds(live: Live) -> float:
-    """CPU time that the service has taken so far, of all its threads."""
-    fields = Path(f"/proc/{live.process.pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / 100
 
 
 def mean_stages(answers: Sequence[Answer]) -> dict[str, float]:
