@@ -30,7 +30,9 @@ def test_importing_the_application_loads_neither_pixels_nor_a_database() -> None
 
 def test_making_the_application_loads_no_runtime() -> None:
     loaded = modules_after("from service.app import create_app; create_app()")
-    assert loaded & (HEAVY | {"onnxruntime", "cv2", "numpy", "alembic", "pyarrow", "s3fs", "psycopg"}) == set()
+    assert (
+        loaded & (HEAVY | {"onnxruntime", "cv2", "numpy", "alembic", "pyarrow", "s3fs", "psycopg"}) == set()
+    )
 
 
 def test_the_commands_cost_nothing_until_they_are_used() -> None:
