@@ -269,8 +269,7 @@ class Registry:
                 buckets=buckets_for(provider),
                 capacity=self._settings.queue_size + 1,  # the one more is the canary's
                 on_death=self._on_death,
-                lanes=int(__import__("os").environ.get("XLANES", 0))
-                or lanes_for(provider, self._settings.threads),
+                lanes=lanes_for(provider, self._settings.threads),
             )
             self._batchers = {**self._batchers, provider: batcher}
         return self._batchers[provider]

@@ -24,7 +24,7 @@ from models.inspector import Inspector
 from service.app import create_app
 from service.http.protocol import GuardedProtocol
 from service.settings import Settings
-from tests.benchmarks.photos import bracket_photos
+from tests.benchmarks.photos import given_photos
 from tests.benchmarks.posting import Connection, request_for
 from tests.benchmarks.report import machine, table, write_section
 from tests.benchmarks.resnet_bundle import make_resnet_bundle
@@ -55,7 +55,7 @@ Profile = dict[str, float]
 
 def main() -> None:
     given = arguments()
-    photos = bracket_photos(8)
+    photos = given_photos(given.photos, 8)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         bundle = given.bundle or make_resnet_bundle(folder, photos)
@@ -76,6 +76,7 @@ def main() -> None:
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Where the time of one request goes.")
     parser.add_argument("--bundle", type=Path, help="A bundle to serve; one of the usual size without it.")
+    parser.add_argument("--photos", type=Path, help="Folder of JPEGs; rendered ones of 640 x 480 without it.")
     parser.add_argument("--requests", type=int, default=100, help="Requests of each kind.")
     parser.add_argument("--write", action="store_true", help="Write the table into docs/performance.md.")
     return parser.parse_args()

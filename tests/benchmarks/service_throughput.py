@@ -24,7 +24,7 @@ import numpy as np
 from models.cores import usable_cores
 from models.inspector import Inspector
 from service.batching import lanes_for
-from tests.benchmarks.photos import bracket_photos
+from tests.benchmarks.photos import given_photos
 from tests.benchmarks.posting import Answer, own_cpu_seconds, post_at_once, post_paced, request_for
 from tests.benchmarks.report import machine, table, write_section
 from tests.benchmarks.resnet_bundle import make_resnet_bundle
@@ -55,7 +55,7 @@ class Round:
 
 def main() -> None:
     given = arguments()
-    photos = bracket_photos(PHOTOS)
+    photos = given_photos(given.photos, PHOTOS)
     with tempfile.TemporaryDirectory() as folder:
         bundle = given.bundle or make_resnet_bundle(Path(folder), photos)
         inspector = Inspector.load(bundle, "cpu", given.threads)
@@ -78,6 +78,7 @@ def main() -> None:
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Throughput of the service against the bare session.")
     parser.add_argument("--bundle", type=Path, help="A bundle to serve; one of the usual size without it.")
+    parser.add_argument("--photos", type=Path, help="Folder of JPEGs; rendered ones of 640 x 480 without it.")
     parser.add_argument("--threads", type=int, default=usable_cores(), help="CPU threads of the model.")
     parser.add_argument("--rounds", type=int, default=5, help="How often each is measured.")
     parser.add_argument("--seconds", type=float, default=8.0, help="Length of each measurement.")
