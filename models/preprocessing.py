@@ -62,6 +62,7 @@ class Preprocessing(BaseModel):
 
     def apply(self, pixels: "npt.NDArray[np.uint8]") -> "npt.NDArray[np.uint8]":
         """Resize RGB pixels uint8 [H, W, 3] to uint8 [height, width, 3]; see `models.resizing.resize`."""
+        # OpenCV and NumPy, which the service need not wait for before it answers.
         from models.resizing import fill
 
         return fill(pixels, self.place(*pixels.shape[:2]), self.height, self.width)
