@@ -5,10 +5,8 @@ import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, InvalidStateError
-from contextlib import suppress
+from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +16,6 @@ from models.inspector import Outputs
 from models.session import CUDA
 from service.device_faults import fault_of
 from service.errors import (
-    DeadlineError,
     DeviceLostError,
     InferenceError,
     QueueFullError,
@@ -27,6 +24,8 @@ from service.errors import (
     WorkerDiedError,
     reason_of,
 )
+from service.pace import Pace
+from service.waiting import Item, Ran, Runner
 
 FAILURES_BEFORE_PROOF = 5
 CPU_LANES = 2
@@ -34,58 +33,12 @@ CPU_LANES = 2
 log = logging.getLogger(__name__)
 
 
-class Runner(Protocol):
-    """What runs a batch: uint8 [N, H, W, 3] to N outputs. An `Inspector` is one."""
-
-    def run(self, batch: npt.NDArray[np.uint8]) -> list[Outputs]:
-        """Run the whole batch."""
-        ...
-
-
-@dataclass(frozen=True)
-class Ran:
-    """One photo's outputs, and the milliseconds it waited and its batch ran."""
-
-    outputs: Outputs
-    queue_ms: float
-    inference_ms: float
-    batch_size: int
-
-
-@dataclass(frozen=True, eq=False)
-class _Item:
-    runner: Runner
-    tensor: npt.NDArray[np.uint8]
-    deadline: float
-    future: "Future[Ran]" = field(default_factory=Future)
-    submitted: float = field(default_factory=time.monotonic)
-
-    def is_due(self) -> bool:
-        """False once nobody waits for it any more; completes its future if the deadline has passed."""
-        if self.future.cancelled():
-            return False
-        if time.monotonic() < self.deadline:
-            return True
-        self.fail(DeadlineError())
-        return False
-
-    # The worker, `close` and a caller who cancels may come at the same moment: the first one counts.
-
-    def answer(self, ran: Ran) -> None:
-        with suppress(InvalidStateError):
-            self.future.set_result(ran)
-
-    def fail(self, error: ServiceError) -> None:
-        with suppress(InvalidStateError):
-            self.future.set_exception(error)
-
-
 @dataclass(eq=False)
 class _Lane:
     """A thread that runs one batch at a time: which photos, and since when (None while idle)."""
 
     thread: threading.Thread
-    running: list[_Item] = field(default_factory=list)
+    running: list[Item] = field(default_factory=list)
     busy_since: float | None = None
 
 
@@ -134,11 +87,12 @@ class Batcher:
         self._capacity = capacity
         self._on_death = on_death
         self._condition = threading.Condition()
-        self._waiting: deque[_Item] = deque()
+        self._waiting: deque[Item] = deque()
         self._batch_sizes: Counter[int] = Counter()
         self._closing = False
         self._death = ""
         self._failures_in_a_row = 0
+        self._pace = Pace()
         self._lanes = [self._lane(f"glint-worker-{name}-{number}") for number in range(lanes)]
         for lane in self._lanes:
             lane.thread.start()
@@ -152,7 +106,7 @@ class Batcher:
             QueueFullError, WorkerDiedError, ShuttingDownError: at once, never after waiting. The future
                 additionally raises `DeadlineError` and `InferenceError`.
         """
-        item = _Item(runner, tensor, deadline)
+        item = Item(runner, tensor, deadline)
         with self._condition:
             if self._death:
                 raise WorkerDiedError
@@ -196,6 +150,11 @@ class Batcher:
         begun = [since for lane in self._lanes if (since := lane.busy_since) is not None]
         return time.monotonic() - min(begun) if begun else 0.0
 
+    @property
+    def pace(self) -> Pace:
+        """How long photos take, by what the last ones took."""
+        return self._pace
+
     def close(self, timeout: float) -> None:
         """Take nothing new, run what waits, end the worker; after `timeout` s the rest gets an error."""
         with self._condition:
@@ -220,7 +179,7 @@ class Batcher:
         except BaseException as error:  # even SystemExit: whatever ends this thread must not go unseen
             self._die(lane, error)
 
-    def _next_batch(self, lane: _Lane) -> list[_Item]:
+    def _next_batch(self, lane: _Lane) -> list[Item]:
         """Wait for photos; take the first and others for the same model. Empty when closing and done."""
         with self._condition:
             while True:
@@ -240,7 +199,7 @@ class Batcher:
                     self._batch_sizes[len(lane.running)] += 1
                     return list(lane.running)
 
-    def _run(self, batch: list[_Item]) -> None:
+    def _run(self, batch: list[Item]) -> None:
         started = time.monotonic()
         try:
             outputs = self._run_padded(batch)
@@ -248,11 +207,12 @@ class Batcher:
             self._find_the_fault(batch, error)
             return
         self._failures_in_a_row = 0
-        took = 1e3 * (time.monotonic() - started)
+        seconds = time.monotonic() - started
+        self._pace.learn(seconds / len(batch) / len(self._lanes))
         for item, output in zip(batch, outputs, strict=True):
-            item.answer(Ran(output, 1e3 * (started - item.submitted), took, len(batch)))
+            item.answer(Ran(output, 1e3 * (started - item.submitted), 1e3 * seconds, len(batch)))
 
-    def _run_padded(self, batch: list[_Item]) -> list[Outputs]:
+    def _run_padded(self, batch: list[Item]) -> list[Outputs]:
         size = next(bucket for bucket in self._buckets if bucket >= len(batch))
         if size == 1:
             tensors = batch[0].tensor[None]
@@ -265,7 +225,7 @@ class Batcher:
             raise RuntimeError(f"the model gave {len(outputs)} answers to {size} photos")
         return outputs[: len(batch)]
 
-    def _find_the_fault(self, batch: list[_Item], error: Exception) -> None:
+    def _find_the_fault(self, batch: list[Item], error: Exception) -> None:
         """Run a failed batch in smaller ones, so that only the photos at fault fail.
 
         Raises:
@@ -287,7 +247,7 @@ class Batcher:
             if part := [item for item in batch[first : first + size] if item.is_due()]:
                 self._run(part)
 
-    def _prove_the_device(self, item: _Item) -> None:
+    def _prove_the_device(self, item: Item) -> None:
         """Tell photos that the model fails on from a device that fails on all: run a black one.
 
         Raises:

@@ -21,6 +21,7 @@ from service.errors import (
     DeadlineError,
     QualityGateError,
     QueueFullError,
+    QueueTooLongError,
     UntrustworthyError,
 )
 from service.loading import LoadedPart
@@ -30,13 +31,16 @@ from service.settings import Settings
 if TYPE_CHECKING:
     from models.inspector import Prepared
     from service.archive.archive import Archive
-    from service.batching import Ran
+    from service.waiting import Ran
 
 T = TypeVar("T")
 
 # A recording is given up so long before the deadline: whoever waits must hear that the store hangs, not that
 # the deadline is missed. The recorder, which knows when a row is late, gives up sooner.
 _SECONDS_TO_ANSWER = 0.025
+
+# A photo's own decoding, run and drawing take about as long as the device takes for so many photos.
+_OWN_TIME = 3
 
 log = logging.getLogger(__name__)
 
@@ -98,6 +102,7 @@ class InspectionService:
         self._limits = PhotoLimits(max_bytes=settings.max_bytes, max_pixels=settings.max_pixels)
         self._pool = ThreadPoolExecutor(settings.decode_threads, thread_name_prefix="glint-photo")
         self._inside = 0
+        self._at_work = 0
 
     @contextmanager
     def admit(self) -> Iterator[None]:
@@ -127,11 +132,25 @@ class InspectionService:
         part = self._registry.part(order.part)
         if self._archive is not None:
             self._archive.check()
+        self._refuse_what_is_late(order, part, started)
+        self._at_work += 1
         try:
             async with asyncio.timeout(order.deadline - started):
                 return await self._inspect(order, part, started)
         except TimeoutError:
             raise DeadlineError from None
+        finally:
+            self._at_work -= 1
+
+    def _refuse_what_is_late(self, order: Order, part: LoadedPart, now: float) -> None:
+        """Refuse a photo that would wait until its deadline, and be computed for nobody.
+
+        Raises:
+            QueueTooLongError: unless it is the only one.
+        """
+        seconds = part.batcher.pace.seconds_for(self._at_work + _OWN_TIME)
+        if self._at_work and now + seconds > order.deadline:
+            raise QueueTooLongError(seconds)
 
     async def _inspect(self, order: Order, part: LoadedPart, started: float) -> Inspected:
         if earlier := await self._find_earlier(order, part):
