@@ -29,7 +29,7 @@ from tests.tiny_bundle import encode
 
 ENLARGED = 3
 SCRATCHES = (0, 1, 2)
-MOST_PHOTOS = 24
+MOST_PHOTOS = 16
 
 Pixels = npt.NDArray[np.uint8]
 
