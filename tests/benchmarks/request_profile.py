@@ -10,28 +10,21 @@ stages and belongs to none is shown as such.
 
 import argparse
 import json
-import sys
 import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import mean
 
-import uvicorn
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
-
 from models.inspector import Inspector
-from service.app import create_app
-from service.http.protocol import GuardedProtocol
-from service.settings import Settings
+from tests.benchmarks.moments import HEADER
 from tests.benchmarks.photos import given_photos
 from tests.benchmarks.posting import Connection, request_for
 from tests.benchmarks.report import machine, table, write_section
 from tests.benchmarks.resnet_bundle import make_resnet_bundle
 from tests.service.live import serving
 
-HEADER = b"x-moments"
-SCRIPT = "from tests.benchmarks.request_profile import serve; serve()"
+SCRIPT = "from tests.benchmarks.moments import serve; serve()"
 WARM_UP = 5
 STAGES = {
     "head": "sending and parsing the request's head",
@@ -80,39 +73,6 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--requests", type=int, default=100, help="Requests of each kind.")
     parser.add_argument("--write", action="store_true", help="Write the table into docs/performance.md.")
     return parser.parse_args()
-
-
-class Moments:
-    """Notes when a request came to the application, when its body had arrived and when its answer began."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        moments = {"called": time.monotonic()}
-
-        async def receive_and_note() -> Message:
-            message = await receive()
-            if not message.get("more_body", False):
-                moments["received"] = time.monotonic()
-            return message
-
-        async def send_and_note(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                moments["answered"] = time.monotonic()
-                header = (HEADER, json.dumps(moments).encode())
-                message = {**message, "headers": [*message["headers"], header]}
-            await send(message)
-
-        await self._app(scope, receive_and_note, send_and_note)
-
-
-def serve() -> None:
-    """The service with `Moments` around it, as `tests.service.live.serving` starts a script."""
-    port, bundles = sys.argv[1:3]
-    app = create_app(Settings.of(bundles=bundles, device="cpu", port=int(port)))
-    app.add_middleware(Moments)
-    uvicorn.run(app, port=int(port), http=GuardedProtocol, log_level="warning", access_log=False, ws="none")
 
 
 def profile(bundle: Path, photos: Sequence[bytes], requests: int, archive: Path | None) -> Profile:

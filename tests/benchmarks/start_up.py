@@ -30,6 +30,7 @@ import sys
 import onnxruntime as ort
 
 options = ort.SessionOptions()
+options.log_severity_level = 3
 options.add_session_config_entry("session.intra_op.allow_spinning", "0")
 if sys.argv[2] == "as_it_is":
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
