@@ -5,7 +5,33 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from models.quality import Reading
-from models.regions import Region
+
+
+class Box(BaseModel):
+    """A rectangle in pixels of the uploaded, upright photo; `x`, `y` is the top left corner."""
+
+    model_config = ConfigDict(frozen=True)
+
+    x: int
+    y: int
+    width: int
+    height: int
+
+
+class Region(BaseModel):
+    """One connected region at or above the limit.
+
+    Attributes:
+        box: its bounding box.
+        area: its area in square pixels of the photo.
+        peak: the largest anomaly-map value inside it.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    box: Box
+    area: int
+    peak: float
 
 
 class ClassifierOpinion(BaseModel):

@@ -4,8 +4,6 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from models.answer import Inspection
 from models.bundle import Bundle, GoldenResult
 from models.errors import BundleError
@@ -56,10 +54,12 @@ def _difference(golden: GoldenResult, answer: Inspection, outputs: "Outputs") ->
     if answer.score is None or abs(answer.score - golden.score) > GOLDEN_TOLERANCE:
         return f"score {answer.score} instead of {golden.score}"
     # The score follows the stronger opinion; a fault in the weaker one would not show in it.
-    if len(outputs.probabilities) != len(golden.probabilities) or not np.allclose(
-        outputs.probabilities, golden.probabilities, rtol=0.0, atol=PROBABILITY_TOLERANCE
+    found = outputs.probabilities.tolist()
+    if len(found) != len(golden.probabilities) or not all(
+        math.isclose(a, b, rel_tol=0.0, abs_tol=PROBABILITY_TOLERANCE)
+        for a, b in zip(found, golden.probabilities, strict=True)
     ):
-        return f"probabilities {outputs.probabilities.tolist()} instead of {golden.probabilities}"
+        return f"probabilities {found} instead of {golden.probabilities}"
     if not math.isclose(outputs.anomaly_score, golden.anomaly_score, rel_tol=ANOMALY_TOLERANCE):
         return f"anomaly score {outputs.anomaly_score} instead of {golden.anomaly_score}"
     return ""

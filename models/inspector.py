@@ -9,16 +9,19 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from models.answer import AnomalyOpinion, ClassifierOpinion, ImageFacts, Inspection
+from models.answer import AnomalyOpinion, ClassifierOpinion, ImageFacts, Inspection, Region
 from models.bundle import Bundle
 from models.decision import INVALID, Decision, decide, invalid
 from models.errors import BundleError
+from models.formats import OverlayFormat, PhotoLimits
 from models.golden import NO_GOLDEN_PHOTOS, golden_photos
-from models.overlay import draw_overlay
-from models.photo import Photo, PhotoLimits, decode_photo
-from models.preprocessing import Placement, map_on_photo
-from models.quality import QualityGate, Reading, measure, refusals
-from models.regions import Region, find_regions
+from models.measuring import measure
+from models.overlay import draw_overlay, encode_picture
+from models.photo import Photo, decode_photo
+from models.preprocessing import Placement
+from models.quality import QualityGate, Reading, refusals
+from models.regions import find_regions
+from models.resizing import map_on_photo
 from models.session import Device, OpenSession, open_session, prove_provider
 
 OUTPUTS = ("probabilities", "anomaly_map", "anomaly_score")
@@ -188,6 +191,10 @@ class Inspector:
     def overlay(self, prepared: Prepared, outputs: Outputs) -> npt.NDArray[np.uint8]:
         """The heatmap overlay, uint8 RGB, at the photo's aspect."""
         return draw_overlay(prepared.photo.pixels, self.photo_map(prepared, outputs), self.manifest.heatmap)
+
+    def encoded_overlay(self, prepared: Prepared, outputs: Outputs, form: OverlayFormat = "jpeg") -> bytes:
+        """The heatmap overlay as a file."""
+        return encode_picture(self.overlay(prepared, outputs), form)
 
     def inspect(self, data: bytes, limits: PhotoLimits | None = None) -> tuple[Inspection, Prepared, Outputs]:
         """Decode, run and decide over one photo.

@@ -8,12 +8,13 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 from importlib.metadata import version
+from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
 
 from service.access.exposure import check_exposure
 from service.access.ring import KeyRing
-from service.archive.archive import Archive, open_archive
+from service.archive.opening import open_archive
 from service.http.access import AccessControl
 from service.http.archive import router as archive_router
 from service.http.bodies import BodyLimits
@@ -32,6 +33,9 @@ from service.registry import Registry
 from service.settings import Settings
 from service.telemetry.telemetry import Telemetry
 
+if TYPE_CHECKING:
+    from service.archive.archive import Archive
+
 EXIT_CODE_DEAD_WORKER = 70
 _SECONDS_FOR_LAST_ANSWERS = 1.0
 
@@ -43,7 +47,7 @@ def create_app(
     *,
     registry: Registry | None = None,
     on_death: Callable[[BaseException], None] | None = None,
-    archive: Archive | None = None,
+    archive: "Archive | None" = None,
 ) -> FastAPI:
     """Make the application. Bundles load in the background once it starts, so that /healthz answers at once.
 

@@ -178,7 +178,7 @@ def export_archive(
     from rich.console import Console
 
     from service.archive.command import export_file
-    from service.archive.queries import Filters
+    from service.archive.filters import Filters
     from service.settings import Settings
 
     settings = Settings.of(archive=archive, database_url=database_url)

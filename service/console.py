@@ -15,9 +15,8 @@ from models.answer import Inspection, describe
 from models.bundle import Bundle, find_bundles
 from models.decision import CLEAN, INVALID
 from models.errors import BundleError, PhotoError
+from models.formats import SUFFIXES
 from models.inspector import Inspector
-from models.overlay import encode_picture
-from models.photo import SUFFIXES
 from models.session import Device
 
 
@@ -99,7 +98,7 @@ def inspect_files(
             yield FileAnswer(file, error=error)
             continue
         if overlays and inspection.verdict != INVALID:
-            overlays.write(file, encode_picture(inspector.overlay(prepared, outputs)))
+            overlays.write(file, inspector.encoded_overlay(prepared, outputs))
         yield FileAnswer(file, inspection)
 
 

@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from models.errors import BundleError
 from service.canary import Canary
 from service.settings import Settings
@@ -38,8 +36,13 @@ def load_part(path: Path, settings: Settings, batcher_of: Callable[[str], "Batch
         BundleError: when it cannot be trusted, or gives other results than when it was made.
         DeviceError: when the device is `cuda` and the session does not run there.
     """
+    import cv2
+    import numpy as np
+
     from models.inspector import Inspector
 
+    # The pool has a photo for each core; OpenCV's own threads would only wait for the same cores.
+    cv2.setNumThreads(1)
     inspector = Inspector.load(path, settings.device, settings.threads)
     batcher = batcher_of(inspector.provider)
     size = inspector.manifest.preprocessing

@@ -261,7 +261,7 @@ class Registry:
         self._statuses = {**self._statuses, part: status}
 
     def _batcher_of(self, provider: str) -> "Batcher":
-        from service.batching import Batcher, buckets_for
+        from service.batching import Batcher, buckets_for, lanes_for
 
         if provider not in self._batchers:
             batcher = Batcher(
@@ -269,6 +269,7 @@ class Registry:
                 buckets=buckets_for(provider),
                 capacity=self._settings.queue_size + 1,  # the one more is the canary's
                 on_death=self._on_death,
+                lanes=lanes_for(provider, self._settings.threads),
             )
             self._batchers = {**self._batchers, provider: batcher}
         return self._batchers[provider]
