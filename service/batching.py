@@ -8,13 +8,13 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 
 from models.inspector import Outputs
-from models.session import CUDA
+from models.session import CPU
 from service.device_faults import fault_of
 from service.errors import (
     DeadlineError,
@@ -37,6 +37,15 @@ class Runner(Protocol):
 
     def run(self, batch: npt.NDArray[np.uint8]) -> list[Outputs]:
         """Run the whole batch."""
+        ...
+
+
+@runtime_checkable
+class StagedRunner(Runner, Protocol):
+    """A runner with a place of its own that batches are read from."""
+
+    def stage(self, photos: Sequence[npt.NDArray[np.uint8]], size: int) -> npt.NDArray[np.uint8] | None:
+        """Copy photos there, for a batch of `size`; None if there is no place for that size."""
         ...
 
 
@@ -83,7 +92,7 @@ def buckets_for(provider: str) -> tuple[int, ...]:
 
     A batch does not help a CPU. On a GPU each size is tuned once, so that no new size comes up later.
     """
-    return (1, 2, 4, 8, 16, 32) if provider == CUDA else (1,)
+    return (1,) if provider == CPU else (1, 2, 4, 8, 16, 32)
 
 
 class Batcher:
@@ -230,13 +239,9 @@ class Batcher:
 
     def _run_padded(self, batch: list[_Item]) -> list[Outputs]:
         size = next(bucket for bucket in self._buckets if bucket >= len(batch))
-        if size == 1:
-            tensors = batch[0].tensor[None]
-        else:
-            tensors = np.zeros((size, *batch[0].tensor.shape), dtype=np.uint8)
-            for index, item in enumerate(batch):
-                tensors[index] = item.tensor
-        outputs = batch[0].runner.run(tensors)
+        runner, photos = batch[0].runner, [item.tensor for item in batch]
+        staged = runner.stage(photos, size) if isinstance(runner, StagedRunner) else None
+        outputs = runner.run(_padded(photos, size) if staged is None else staged)
         if len(outputs) != size:
             raise RuntimeError(f"the model gave {len(outputs)} answers to {size} photos")
         return outputs[: len(batch)]
@@ -288,3 +293,12 @@ class Batcher:
             for item in left:
                 item.fail(WorkerDiedError())
         self._on_death(error)
+
+
+def _padded(photos: Sequence[npt.NDArray[np.uint8]], size: int) -> npt.NDArray[np.uint8]:
+    if size == 1:
+        return photos[0][None]
+    batch = np.zeros((size, *photos[0].shape), dtype=np.uint8)
+    for index, photo in enumerate(photos):
+        batch[index] = photo
+    return batch

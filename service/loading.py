@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from models.errors import BundleError
 from service.canary import Canary
 from service.settings import Settings
+from service.warming import warm_up
 
 if TYPE_CHECKING:
     from models.inspector import Inspector
@@ -36,15 +35,17 @@ def load_part(path: Path, settings: Settings, batcher_of: Callable[[str], "Batch
 
     Raises:
         BundleError: when it cannot be trusted, or gives other results than when it was made.
-        DeviceError: when the device is `cuda` and the session does not run there.
+        DeviceError: when the device is `cuda` and the session does not run there, or a GPU cannot run one of
+            the batch sizes.
     """
     from models.inspector import Inspector
 
-    inspector = Inspector.load(path, settings.device, settings.threads)
+    inspector = Inspector.load(path, settings.device, settings.threads, cuda=settings.cuda())
     batcher = batcher_of(inspector.provider)
-    size = inspector.manifest.preprocessing
-    for count in batcher.buckets:
-        inspector.run(np.zeros((count, size.height, size.width, 3), dtype=np.uint8))
+    for size in batcher.buckets:
+        warm_up(inspector, size, batcher)
+    if inspector.engines:
+        inspector.engines.check()  # TensorRT builds anew, and says nothing, what it cannot read
     canary = Canary(inspector, batcher, settings.stall_seconds)
     if differences := canary.check_all():
         raise BundleError(
