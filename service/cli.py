@@ -177,7 +177,7 @@ def warmup(
     """Do ahead what the first start would do, and say how long it takes.
 
     Opens the bundles that would be served, runs every batch size and the golden photos. TensorRT's engines
-    are built here and only here. Takes the environment variables of `glint serve`. Exit code 1 if a part fails.
+    are built here and only here. Takes the variables of `glint serve`. Exit code 1 if a part fails.
 
     Example: glint warmup --bundles bundles/ --device cuda
     """
