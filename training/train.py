@@ -14,7 +14,7 @@ from models.bundle import Bundle
 from models.decision import CLEAN
 from models.errors import DeviceError
 from models.inspector import Inspector
-from models.manifest import check_part_name
+from models.manifest import Variant, check_part_name
 from models.networks.padim import Padim, PadimFit
 from models.networks.resnet import Head, Trunk, build_resnet50
 from models.preprocessing import Preprocessing, default_size
@@ -124,7 +124,7 @@ def train(config: TrainConfig) -> Trained:
             Inspector(Bundle(draft.folder, draft.manifest(findings)), opened), split, config.progress
         )
         half = write_fp16(Bundle(draft.folder, draft.manifest(findings)), records["calibration"])
-        variants = {"fp16": half} if half else {}
+        variants = {"fp16": half} if isinstance(half, Variant) else {}
         metrics = summarise(records["test"])
         draft.write_splits(split)
         write_golden(draft.folder, records["test"] or records["calibration"])

@@ -10,6 +10,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from models.bundle import Bundle
 from models.inspector import Inspector
+from models.manifest import Variant
 from models.session import open_session
 from tests.tiny_bundle import encode, make_tiny_bundle
 from training.data.samples import Sample
@@ -80,7 +81,7 @@ def bundle_with(folder: Path, gain: float) -> tuple[Bundle, list[Record]]:
 def test_it_is_written_with_what_was_measured(tmp_path: Path) -> None:
     bundle, records = bundle_with(tmp_path, gain=12.0)
     variant = write_fp16(bundle, records)
-    assert variant is not None
+    assert isinstance(variant, Variant)
     assert (variant.file, variant.precision) == (FILE, "fp16")
     assert variant.agreement is not None
     assert variant.agreement.flips == 0
@@ -95,18 +96,29 @@ def test_it_is_not_written_where_rounding_turns_a_verdict(
 ) -> None:
     bundle, records = bundle_with(tmp_path, gain=1e5)
     with caplog.at_level(logging.WARNING):
-        assert write_fp16(bundle, records) is None
-    assert "No fp16 graph is written: In fp16, scores differ" in caplog.text
-    assert "1 of 16 verdicts" in caplog.text
+        reason = write_fp16(bundle, records)
+    assert isinstance(reason, str)
+    assert reason.startswith("scores differ from fp32")
+    assert "1 of 16 verdicts" in reason
+    assert reason in caplog.text
     assert not (bundle.path / FILE).exists()
 
 
-def test_without_photos_to_compare_it_is_not_written(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_without_photos_to_compare_it_is_not_written(tmp_path: Path) -> None:
     bundle, _ = bundle_with(tmp_path, gain=12.0)
-    assert write_fp16(bundle, []) is None
-    assert "no photo to compare" in caplog.text
+    assert write_fp16(bundle, []) == "there is no photo to compare it with fp32 on"
+    assert not (bundle.path / FILE).exists()
+
+
+def test_a_graph_without_a_trunk_has_no_fp16_form(tmp_path: Path) -> None:
+    bundle, records = bundle_with(tmp_path, gain=12.0)
+    model = graph(gain=12.0)
+    for node in model.graph.node:
+        node.input[:] = [name.replace("trunk.", "body.") for name in node.input]
+    for initialiser in model.graph.initializer:
+        initialiser.name = initialiser.name.replace("trunk.", "body.")
+    onnx.save(model, bundle.path / "inspector.onnx")
+    assert "no trunk" in str(write_fp16(bundle, records))
 
 
 def test_the_photos_nearest_to_the_limit_are_compared(tmp_path: Path) -> None:

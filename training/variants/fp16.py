@@ -22,7 +22,7 @@ LARGEST_SCORE_DIFFERENCE = 0.005
 log = logging.getLogger(__name__)
 
 
-def write_fp16(bundle: Bundle, records: Sequence[Record]) -> Variant | None:
+def write_fp16(bundle: Bundle, records: Sequence[Record]) -> Variant | str:
     """Write `inspector.fp16.onnx` beside `inspector.onnx`, if it agrees with it; else say why not.
 
     What a GPU will compute is acted out on the CPU, rounding by rounding; the golden photos check on the GPU
@@ -33,30 +33,32 @@ def write_fp16(bundle: Bundle, records: Sequence[Record]) -> Variant | None:
         records: held-out photos and what the fp32 graph says of them.
 
     Returns:
-        What the manifest says of it; None when it was not written.
+        What the manifest says of it, or why it was not written.
     """
     chosen = chosen_records(records)
     if not chosen:
-        log.warning("No fp16 graph is written: there is no photo to compare it with fp32 on.")
-        return None
+        return _left_out("there is no photo to compare it with fp32 on")
     model = onnx.load(bundle.path / bundle.manifest.variants["fp32"].file)
     try:
         agreement = agreement_of(_acting_inspector(bundle, model), chosen)
         if agreement.flips or not agreement.score <= LARGEST_SCORE_DIFFERENCE:
-            raise ExportError(
-                f"In fp16, scores differ from fp32 by up to {agreement.score:.4f} (allowed: "
-                f"{LARGEST_SCORE_DIFFERENCE}), and {agreement.flips} of {agreement.photos} verdicts.",
-                "GPUs run this bundle in fp32.",
+            return _left_out(
+                f"scores differ from fp32 by up to {agreement.score:.4f} (allowed: "
+                f"{LARGEST_SCORE_DIFFERENCE:g}), and {agreement.flips} of {agreement.photos} verdicts"
             )
         half = half_graph(model)
     except ExportError as error:
-        log.warning("No fp16 graph is written: %s", error)
-        return None
+        return _left_out(error.problem.rstrip("."))
     path = bundle.path / FILE
     onnx.save(half, path)
     onnx.checker.check_model(str(path), full_check=True)
     log.info("fp16 for GPUs: scores within %.4f of fp32 on %d photos.", agreement.score, agreement.photos)
     return Variant(file=FILE, precision="fp16", agreement=agreement)
+
+
+def _left_out(reason: str) -> str:
+    log.warning("No fp16 graph is written, GPUs run this bundle in fp32: %s.", reason)
+    return reason
 
 
 def _acting_inspector(bundle: Bundle, model: onnx.ModelProto) -> Inspector:
