@@ -144,7 +144,7 @@ ON_CUDA = {
         "Pow",
     ),
     *("ReduceMax", "ReduceMean", "ReduceSum", "Relu", "Reshape", "Resize", "Softmax", "Sqrt", "Sub"),
-    *("Transpose", "Unsqueeze"),
+    *("Slice", "Transpose", "Unsqueeze"),
 }
 
 
