@@ -77,7 +77,9 @@ class Driver:
         pointer = ctypes.c_void_p()
         self._make_current()
         self._call("cuMemHostAlloc", ctypes.byref(pointer), ctypes.c_size_t(size), _PORTABLE)
-        address = pointer.value or 0
+        address = pointer.value
+        if not address:
+            raise DeviceError(f"GPU {self._device_id} cannot be used: its driver gave no memory.", REMEDY)
         memory = (ctypes.c_uint8 * size).from_address(address)
         weakref.finalize(memory, self._free, address).atexit = False
         array: npt.NDArray[np.uint8] = np.ctypeslib.as_array(memory).reshape(shape)
