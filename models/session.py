@@ -154,12 +154,21 @@ def _open_on_cuda(model: Path, cuda: CudaSettings, half: bool, outputs: Sequence
     provider = TENSORRT if engines else CUDA
     try:
         session = _create(model, plan_session("cuda", cuda=cuda, half=half, engines=engines))
+        prove_provider(session, provider)
     except BundleError as error:
+        _discard(engines)
         raise DeviceError(f"The CUDA session could not be opened: {error.problem}", _CUDA_REMEDY) from error
-    prove_provider(session, provider)
+    except DeviceError:
+        _discard(engines)
+        raise
     names = list(outputs) or [node.name for node in session.get_outputs()]
     runs = FixedRuns(session, names, GpuMemory(driver, cuda.device_id), capture=captures(cuda))
     return OpenSession(session, provider, runs=runs, engines=engines)
+
+
+def _discard(engines: EngineCache | None) -> None:
+    if engines:
+        engines.discard()
 
 
 def _engines_for(model: Path, cuda: CudaSettings, driver: Driver) -> EngineCache | None:

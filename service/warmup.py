@@ -66,8 +66,9 @@ def warm_up_bundles(settings: Settings) -> Iterator[Warmed | Failed]:
         for path in _to_serve(part, newest, active.get(part)):
             try:
                 yield warm_up_bundle(path, settings)
-            except GlintError as error:
-                yield Failed(part, str(error))
+            except Exception as error:
+                # ONNX Runtime's own exceptions, for one: they must not keep the other parts from their turn.
+                yield Failed(part, str(error) if isinstance(error, GlintError) else f"{path}: {error!r}")
 
 
 def _to_serve(part: str, newest: Path, active: str | None) -> list[Path]:
@@ -84,6 +85,19 @@ def warm_up_bundle(path: Path, settings: Settings) -> Warmed:
     """
     cuda = settings.cuda(build_engines=True)
     open_s, inspector = _timed(lambda: Inspector.load(path, settings.device, settings.threads, cuda=cuda))
+    engines = inspector.engines
+    try:
+        warmed = _run_all(path, inspector, open_s)
+        if engines and not engines.finished:
+            engines.finish()
+    except BaseException:
+        if engines:
+            engines.discard()
+        raise
+    return warmed
+
+
+def _run_all(path: Path, inspector: Inspector, open_s: float) -> Warmed:
     buckets = buckets_for(inspector.provider)
     warm_up_s = {size: _timed(partial(inspector.warm_up, size))[0] for size in _ends_first(buckets)}
     run_ms = {size: _run_ms(inspector, size) for size in buckets}
@@ -92,8 +106,6 @@ def warm_up_bundle(path: Path, settings: Settings) -> Warmed:
             f"{path}: golden photos differ: {'; '.join(differences)}.",
             "Check the bundle with `glint verify`, or train it again.",
         )
-    if inspector.engines and not inspector.engines.finished:
-        inspector.engines.finish()
     return Warmed(
         part=inspector.manifest.part,
         version=inspector.manifest.version,

@@ -119,6 +119,10 @@ class EngineCache:
         self._partial.rename(self.folder)
         sync_folder(self.folder.parent)
 
+    def discard(self) -> None:
+        """Remove what was built so far; finished engines stay."""
+        shutil.rmtree(self._partial, ignore_errors=True)
+
     def options(self, device_id: int, *, half: bool) -> dict[str, str]:
         """What is asked of TensorRT; its profile of batch sizes is learnt while the engines are built."""
         return {

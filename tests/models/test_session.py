@@ -170,6 +170,7 @@ def test_engines_are_built_only_when_that_is_asked_for(
     ((first, options), (second, _)) = pretended_gpu[0]["providers"]
     assert (first, second) == (TENSORRT, CUDA)
     assert Path(options["trt_engine_cache_path"]).parent == tmp_path
+    assert list(tmp_path.iterdir()) == [], "nothing is left of a build that failed"
 
 
 def test_a_session_on_cuda_passes() -> None:

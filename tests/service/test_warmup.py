@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
+from models.bundle import Bundle, sha256_of_file, write_manifest
 from models.errors import BundleError, DeviceError
 from models.inspector import Inspector
 from models.session import CPU
@@ -12,7 +13,7 @@ from service.cli import app
 from service.errors import SettingsError
 from service.settings import Settings
 from service.warmup import Failed, Warmed, warm_up_bundle, warm_up_bundles
-from tests.tiny_bundle import make_tiny_bundle
+from tests.tiny_bundle import encode, make_tiny_bundle, poisonous_photo
 
 
 def settings(bundles: Path, **given: object) -> Settings:
@@ -70,6 +71,21 @@ def test_cuda_without_a_gpu_is_an_error(tiny_bundle: Path) -> None:
     with pytest.raises(DeviceError) as error:
         warm_up_bundle(tiny_bundle, settings(tiny_bundle, device="cuda"))
     assert "--device cpu" in error.value.remedy
+
+
+def test_a_model_that_fails_does_not_stop_the_others(tmp_path: Path) -> None:
+    broken = make_tiny_bundle(tmp_path, part="cap")
+    make_tiny_bundle(tmp_path, part="bracket")
+    poison = broken / "golden" / "clean.png"
+    poison.write_bytes(encode(poisonous_photo()))
+    manifest = Bundle.open(broken, verify=False).manifest
+    files = {**manifest.files, "golden/clean.png": sha256_of_file(poison)}
+    write_manifest(broken, manifest.model_copy(update={"files": files}))
+    by_part = {part.part: part for part in warm_up_bundles(settings(tmp_path))}
+    failed = by_part["cap"]
+    assert isinstance(failed, Failed)
+    assert "Gather" in failed.reason, "what ONNX Runtime said"
+    assert isinstance(by_part["bracket"], Warmed)
 
 
 def test_no_bundle_at_all_is_an_error(tmp_path: Path) -> None:

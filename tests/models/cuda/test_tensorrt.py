@@ -63,6 +63,15 @@ def test_a_build_that_was_cut_off_is_not_finished_and_is_begun_anew(tmp_path: Pa
     assert list(partial.iterdir()) == []
 
 
+def test_a_build_that_is_given_up_leaves_nothing_and_finished_engines_stay(built: EngineCache) -> None:
+    other = cache_of(built.folder.parent, graph=b"other")
+    other.begin()
+    other.discard()
+    built.discard()
+    assert [path.name for path in built.folder.parent.iterdir()] == [built.folder.name]
+    built.check()
+
+
 def test_a_build_without_an_engine_is_refused(tmp_path: Path) -> None:
     cache = cache_of(tmp_path)
     cache.begin()
