@@ -3,6 +3,7 @@
 import math
 import time
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import numpy.typing as npt
 
 from models.answer import AnomalyOpinion, ClassifierOpinion, ImageFacts, Inspection, Region
 from models.bundle import Bundle
+from models.cuda.options import CudaSettings
 from models.decision import INVALID, Decision, decide, invalid
 from models.errors import BundleError
 from models.formats import OverlayFormat, PhotoLimits
@@ -58,12 +60,21 @@ class Inspector:
         self.manifest = bundle.manifest
         self.provider = opened.provider
         self.provider_fallback = opened.fallback
+        self.engines = opened.engines
         self._session = opened.session
+        self._runs = opened.runs
         self._check_graph()
 
     @classmethod
-    def load(cls, path: Path, device: Device = "auto", threads: int | None = None) -> "Inspector":
-        """Open and verify the bundle at `path` and its graph on `device`.
+    def load(
+        cls,
+        path: Path,
+        device: Device = "auto",
+        threads: int | None = None,
+        *,
+        cuda: CudaSettings | None = None,
+    ) -> "Inspector":
+        """Open and verify the bundle at `path` and its graph on `device`, as `cuda` says if that is a GPU.
 
         Raises:
             BundleError: when the bundle cannot be trusted.
@@ -71,7 +82,7 @@ class Inspector:
         """
         bundle = Bundle.open(path)
         graph = bundle.file(bundle.manifest.variants["fp32"].file)
-        return cls(bundle, open_session(graph, device, threads))
+        return cls(bundle, open_session(graph, device, threads, cuda=cuda, outputs=OUTPUTS))
 
     def prepare(self, data: bytes, limits: PhotoLimits | None = None) -> Prepared:
         """Decode and resize an encoded photo.
@@ -96,6 +107,30 @@ class Inspector:
         }
         return Prepared(photo, tensor, place, quality, timings)
 
+    @property
+    def keeps_to_a_thread(self) -> bool:
+        """Whether `warm_up` and later runs must come from one and the same thread, as on a GPU."""
+        return self._runs is not None
+
+    def warm_up(self, size: int) -> None:
+        """Run a batch of `size` once; on a GPU, tune, capture and prove it.
+
+        Raises:
+            DeviceError: when a GPU cannot run it.
+        """
+        if self._runs is not None:
+            self._runs.prepare(size)
+        else:
+            shape = (size, self.manifest.preprocessing.height, self.manifest.preprocessing.width, 3)
+            self.run(np.zeros(shape, dtype=np.uint8))
+
+    def stage(self, photos: Sequence[npt.NDArray[np.uint8]], size: int) -> npt.NDArray[np.uint8] | None:
+        """Copy photos, uint8 [H, W, 3], to where the GPU takes a batch of `size` from; give that batch.
+
+        None where there is no such place: on the CPU, and before `warm_up`.
+        """
+        return None if self._runs is None else self._runs.stage(photos, size)
+
     def run(self, batch: npt.NDArray[np.uint8]) -> list[Outputs]:
         """Run the graph on uint8 [N, H, W, 3], RGB, at the model's size.
 
@@ -103,7 +138,10 @@ class Inspector:
             DeviceError: when the session no longer runs on the provider it was opened on.
             Exception: whatever ONNX Runtime raises.
         """
-        probabilities, maps, scores = self._session.run(OUTPUTS, {"image": batch})
+        if self._runs is None:
+            probabilities, maps, scores = self._session.run(OUTPUTS, {"image": batch})
+        else:
+            probabilities, maps, scores = self._runs.run(batch)
         prove_provider(self._session, self.provider)
         return [
             Outputs(p, m, float(s)) for p, m, s in zip(probabilities, maps, scores.reshape(-1), strict=True)

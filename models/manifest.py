@@ -113,11 +113,26 @@ class DatasetFingerprint(_Record):
     skipped: int
 
 
+class Agreement(_Record):
+    """How far another form of the graph is from fp32, on held-out photos.
+
+    Attributes:
+        photos: how many were compared.
+        score: the largest difference of their scores, which are in 0..1.
+        flips: how many got another verdict.
+    """
+
+    photos: int
+    score: float
+    flips: int
+
+
 class Variant(_Record):
-    """One graph that can be served: its file and the precision of its numbers."""
+    """One graph that can be served: its file, the precision of its numbers, and how far it is from fp32."""
 
     file: str
     precision: Literal["fp32", "fp16", "int8"]
+    agreement: Agreement | None = None
 
 
 class CalibrationReference(_Record):

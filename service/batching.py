@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from models.cores import usable_cores
 from models.inspector import Outputs
-from models.session import CUDA
+from models.session import CPU
 from service.device_faults import fault_of
 from service.errors import (
     DeviceLostError,
@@ -25,7 +25,7 @@ from service.errors import (
     reason_of,
 )
 from service.pace import Pace
-from service.waiting import Item, Ran, Runner
+from service.waiting import Item, Ran, Runner, StagedRunner
 
 FAILURES_BEFORE_PROOF = 5
 CPU_LANES = 2
@@ -47,7 +47,7 @@ def buckets_for(provider: str) -> tuple[int, ...]:
 
     A batch does not help a CPU. On a GPU each size is tuned once, so that no new size comes up later.
     """
-    return (1, 2, 4, 8, 16, 32) if provider == CUDA else (1,)
+    return (1,) if provider == CPU else (1, 2, 4, 8, 16, 32)
 
 
 def lanes_for(provider: str, threads: int | None = None) -> int:
@@ -56,7 +56,7 @@ def lanes_for(provider: str, threads: int | None = None) -> int:
     On a CPU two: where the threads of one run wait for each other, or for a core that decodes a photo, the
     other run goes on. A photo that is alone still gets all threads.
     """
-    return 1 if provider == CUDA else min(CPU_LANES, threads or usable_cores())
+    return min(CPU_LANES, threads or usable_cores()) if provider == CPU else 1
 
 
 class Batcher:
@@ -97,16 +97,19 @@ class Batcher:
         for lane in self._lanes:
             lane.thread.start()
 
-    def submit(self, runner: Runner, tensor: npt.NDArray[np.uint8], deadline: float) -> "Future[Ran]":
+    def submit(
+        self, runner: Runner, tensor: npt.NDArray[np.uint8], deadline: float, *, typical: bool = True
+    ) -> "Future[Ran]":
         """Queue one photo, uint8 [H, W, 3]; `deadline` is a time of `time.monotonic`.
 
-        Cancel the future to take the photo back while it waits.
+        Cancel the future to take the photo back while it waits. A run that is not `typical` of photos, such
+        as a warm-up, says nothing about the device's pace.
 
         Raises:
             QueueFullError, WorkerDiedError, ShuttingDownError: at once, never after waiting. The future
                 additionally raises `DeadlineError` and `InferenceError`.
         """
-        item = Item(runner, tensor, deadline)
+        item = Item(runner, tensor, deadline, typical)
         with self._condition:
             if self._death:
                 raise WorkerDiedError
@@ -208,19 +211,16 @@ class Batcher:
             return
         self._failures_in_a_row = 0
         seconds = time.monotonic() - started
-        self._pace.learn(seconds / len(batch) / len(self._lanes))
+        if batch[0].typical:
+            self._pace.learn(seconds / len(batch) / len(self._lanes))
         for item, output in zip(batch, outputs, strict=True):
             item.answer(Ran(output, 1e3 * (started - item.submitted), 1e3 * seconds, len(batch)))
 
     def _run_padded(self, batch: list[Item]) -> list[Outputs]:
         size = next(bucket for bucket in self._buckets if bucket >= len(batch))
-        if size == 1:
-            tensors = batch[0].tensor[None]
-        else:
-            tensors = np.zeros((size, *batch[0].tensor.shape), dtype=np.uint8)
-            for index, item in enumerate(batch):
-                tensors[index] = item.tensor
-        outputs = batch[0].runner.run(tensors)
+        runner, photos = batch[0].runner, [item.tensor for item in batch]
+        staged = runner.stage(photos, size) if isinstance(runner, StagedRunner) else None
+        outputs = runner.run(_padded(photos, size) if staged is None else staged)
         if len(outputs) != size:
             raise RuntimeError(f"the model gave {len(outputs)} answers to {size} photos")
         return outputs[: len(batch)]
@@ -277,3 +277,12 @@ class Batcher:
         self._waiting.clear()
         for item in left:
             item.fail(error())
+
+
+def _padded(photos: Sequence[npt.NDArray[np.uint8]], size: int) -> npt.NDArray[np.uint8]:
+    if size == 1:
+        return photos[0][None]
+    batch = np.zeros((size, *photos[0].shape), dtype=np.uint8)
+    for index, photo in enumerate(photos):
+        batch[index] = photo
+    return batch

@@ -1,4 +1,4 @@
-"""The commands of the service side: `glint serve`, `inspect`, `verify`, `keys` and `export-archive`."""
+"""The commands of the service side: `glint serve`, `inspect`, `verify`, `warmup`, `keys`, ..."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -49,6 +49,12 @@ def serve(
     open_health: Annotated[
         bool | None, typer.Option("--open-health", help="Health and metrics need no key on any port.")
     ] = None,
+    gpu_memory_mb: Annotated[
+        int | None, typer.Option(help="GPU memory of one model, in MiB. [no limit]")
+    ] = None,
+    tensorrt: Annotated[
+        bool | None, typer.Option("--tensorrt", help="Run on TensorRT; `glint warmup` builds its engines.")
+    ] = None,
     threads: Annotated[int | None, typer.Option(help="CPU threads of the model. [all cores]")] = None,
     max_bytes: Annotated[int | None, typer.Option(help="Largest photo in bytes. [33554432]")] = None,
     max_pixels: Annotated[int | None, typer.Option(help="Largest photo in pixels. [64000000]")] = None,
@@ -89,6 +95,8 @@ def serve(
         management_port=management_port,
         management_host=management_host,
         open_health=open_health,
+        gpu_memory_mb=gpu_memory_mb,
+        tensorrt=tensorrt,
         threads=threads,
         max_bytes=max_bytes,
         max_pixels=max_pixels,
@@ -146,6 +154,43 @@ def verify(
     from service.console import verify as verify_bundle
 
     if not verify_bundle(bundle, device, Console(highlight=False)):
+        raise typer.Exit(1)
+
+
+@app.command()
+def warmup(
+    bundles: Annotated[
+        Path | None,
+        typer.Option(help="Folder of bundles (<part>/<version>), of one part, or one bundle. [bundles]"),
+    ] = None,
+    device: Annotated[
+        DeviceName | None, typer.Option(help="auto: the GPU if it works. cuda: fail without one. [auto]")
+    ] = None,
+    tensorrt: Annotated[
+        bool | None, typer.Option("--tensorrt", help="Build TensorRT's engines; takes minutes a bundle.")
+    ] = None,
+    tensorrt_cache: Annotated[
+        Path | None, typer.Option(help="Folder of the engines. [`tensorrt` in the folder of GLINT_STATE]")
+    ] = None,
+    threads: Annotated[int | None, typer.Option(help="CPU threads of the model. [all cores]")] = None,
+) -> None:
+    """Do ahead what the first start would do, and say how long it takes.
+
+    Opens the bundles that would be served, runs every batch size and the golden photos. TensorRT's engines
+    are built here and only here. Takes the variables of `glint serve`. Exit code 1 if a part fails.
+
+    Example: glint warmup --bundles bundles/ --device cuda
+    """
+    from rich.console import Console
+
+    from service.console import show_warm_up
+    from service.settings import Settings
+    from service.warmup import warm_up_bundles
+
+    settings = Settings.of(
+        bundles=bundles, device=device, tensorrt_cache=tensorrt_cache, tensorrt=tensorrt, threads=threads
+    )
+    if not show_warm_up(warm_up_bundles(settings), Console(highlight=False)):
         raise typer.Exit(1)
 
 

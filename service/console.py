@@ -5,7 +5,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 from rich.console import Console
@@ -18,6 +18,9 @@ from models.errors import BundleError, PhotoError
 from models.formats import SUFFIXES
 from models.inspector import Inspector
 from models.session import Device
+
+if TYPE_CHECKING:
+    from service.warmup import Failed, Warmed
 
 
 @dataclass(frozen=True)
@@ -149,6 +152,32 @@ def verify(path: Path, device: Device, console: Console) -> bool:
             f"ok    {len(bundle.golden_results())} golden photos give their recorded results", markup=False
         )
     return not differences
+
+
+def show_warm_up(parts: Iterator["Warmed | Failed"], console: Console) -> bool:
+    """Print how long each part took, as they come; False when one failed."""
+    from service.warmup import Failed
+
+    all_well = True
+    for part in parts:
+        if isinstance(part, Failed):
+            all_well = False
+            console.print(f"wrong {part.part}: {part.reason}", markup=False, soft_wrap=True)
+            continue
+        fallback = f" ({part.fallback})" if part.fallback else ""
+        console.print(
+            f"ok    {part.part} {part.version} on {part.provider}{fallback}: opened in {part.open_s:.1f} s, "
+            f"{part.golden} golden photos give their recorded results",
+            markup=False,
+            soft_wrap=True,
+        )
+        for size, ms in part.run_ms.items():
+            console.print(
+                f"      batch of {size}: warmed up in {part.warm_up_s[size]:.1f} s, then {ms:.1f} ms, "
+                f"{1e3 * size / ms:.0f} photos/s",
+                markup=False,
+            )
+    return all_well
 
 
 def _read(file: Path) -> bytes:

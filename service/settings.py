@@ -7,6 +7,7 @@ from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_va
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from models.cores import usable_cores
+from models.cuda.options import CudaSettings
 from service.errors import SettingsError
 
 
@@ -34,6 +35,13 @@ class Settings(BaseSettings):
     open_health: bool = Field(
         default=False, description="Health and metrics need no key on the main port either."
     )
+    gpu_id: int = Field(default=0, ge=0, description="Which GPU, as CUDA counts them.")
+    gpu_memory_mb: int | None = Field(
+        default=None, ge=256, description="GPU memory of one model, in MiB; unset: no limit."
+    )
+    cuda_graphs: bool = Field(
+        default=True, description="Whether each batch size is captured as a CUDA graph and replayed."
+    )
     threads: int | None = Field(default=None, ge=1, description="CPU threads of the model; unset: all cores.")
     decode_threads: int = Field(
         default_factory=usable_cores, ge=1, le=64, description="Threads that decode photos and draw overlays."
@@ -55,6 +63,12 @@ class Settings(BaseSettings):
     )
     state: Path | None = Field(
         default=None, description="Folder that keeps which bundle was activated; unset: restarts forget it."
+    )
+    tensorrt_cache: Path | None = Field(
+        default=None, description="Folder of TensorRT's engines; unset: `tensorrt` in the state folder."
+    )
+    tensorrt: bool = Field(
+        default=False, description="Run on TensorRT, with engines that `glint warmup` has built."
     )
     drain_seconds: float = Field(
         default=20.0, gt=0, description="Time for accepted requests to be answered after SIGTERM."
@@ -108,6 +122,15 @@ class Settings(BaseSettings):
             raise ValueError("it is the port of the service itself")
         return value
 
+    @field_validator("tensorrt")
+    @classmethod
+    def _engines_have_a_place(cls, value: bool, info: ValidationInfo) -> bool:
+        if value and info.data.get("device") == "cpu":
+            raise ValueError("TensorRT runs on a GPU, and the device is cpu")
+        if value and not (info.data.get("tensorrt_cache") or info.data.get("state")):
+            raise ValueError("its engines need a folder, GLINT_TENSORRT_CACHE or GLINT_STATE")
+        return value
+
     @field_validator("archive_orphan_seconds")
     @classmethod
     def _after_every_deadline(cls, value: float, info: ValidationInfo) -> float:
@@ -116,6 +139,17 @@ class Settings(BaseSettings):
         if deadlines and 1e3 * value <= max(deadlines):
             raise ValueError("it must be longer than the longest deadline, GLINT_MAX_DEADLINE_MS")
         return value
+
+    def cuda(self, *, build_engines: bool = False) -> CudaSettings:
+        """How a GPU is used; `build_engines` builds what TensorRT misses, which takes minutes."""
+        folder = self.tensorrt_cache or (self.state / "tensorrt" if self.state else None)
+        return CudaSettings(
+            device_id=self.gpu_id,
+            memory_mb=self.gpu_memory_mb,
+            graphs=self.cuda_graphs,
+            tensorrt=folder if self.tensorrt else None,
+            build_engines=build_engines,
+        )
 
     @classmethod
     def of(cls, **given: Any) -> "Settings":

@@ -1,10 +1,11 @@
 """A photo on its way through the device: what runs it, until when it may wait, and what came of it."""
 
 import time
+from collections.abc import Sequence
 from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +22,15 @@ class Runner(Protocol):
         ...
 
 
+@runtime_checkable
+class StagedRunner(Runner, Protocol):
+    """A runner with a place of its own that batches are read from."""
+
+    def stage(self, photos: Sequence[npt.NDArray[np.uint8]], size: int) -> npt.NDArray[np.uint8] | None:
+        """Copy photos there, for a batch of `size`; None if there is no place for that size."""
+        ...
+
+
 @dataclass(frozen=True)
 class Ran:
     """One photo's outputs, and the milliseconds it waited and its batch ran."""
@@ -33,11 +43,15 @@ class Ran:
 
 @dataclass(frozen=True, eq=False)
 class Item:
-    """A photo that waits for its turn; `deadline` and `submitted` are times of `time.monotonic`."""
+    """A photo that waits for its turn; `deadline` and `submitted` are times of `time.monotonic`.
+
+    `typical`: what its run takes tells what others will take.
+    """
 
     runner: Runner
     tensor: npt.NDArray[np.uint8]
     deadline: float
+    typical: bool = True
     future: "Future[Ran]" = field(default_factory=Future)
     submitted: float = field(default_factory=time.monotonic)
 

@@ -5,7 +5,7 @@ import logging
 import os
 import platform
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version as library_version
@@ -97,8 +97,13 @@ class BundleDraft:
         text = json.dumps([record.model_dump() for record in split.records()], indent=1)
         (self.folder / SPLITS).write_text(text + "\n", encoding="utf-8")
 
-    def manifest(self, findings: Findings, metrics: dict[str, Any] | None = None) -> Manifest:
-        """The manifest over the files that are in the folder now."""
+    def manifest(
+        self,
+        findings: Findings,
+        metrics: dict[str, Any] | None = None,
+        variants: Mapping[str, Variant] | None = None,
+    ) -> Manifest:
+        """The manifest over the files that are in the folder now; `variants` are those beside fp32."""
         preprocessing, stride = findings.preprocessing, findings.config.padim.stride
         return Manifest(
             part=self.part,
@@ -121,7 +126,7 @@ class BundleDraft:
             metrics=metrics or {},
             agreement=findings.agreement,
             libraries=_installed_libraries(),
-            variants={"fp32": Variant(file="inspector.onnx", precision="fp32")},
+            variants={"fp32": Variant(file="inspector.onnx", precision="fp32"), **(variants or {})},
             quality=findings.quality,
             calibration=findings.calibration,
             files=self._checksums(),

@@ -14,7 +14,7 @@ from models.bundle import Bundle
 from models.decision import CLEAN
 from models.errors import DeviceError
 from models.inspector import Inspector
-from models.manifest import check_part_name
+from models.manifest import Variant, check_part_name
 from models.networks.padim import Padim, PadimFit
 from models.networks.resnet import Head, Trunk, build_resnet50
 from models.preprocessing import Preprocessing, default_size
@@ -35,6 +35,7 @@ from training.progress import track
 from training.quality import calibration_reference, check_gate_names, learn_gate
 from training.report import write_report
 from training.trunk import TrunkWeights, load_trunk
+from training.variants.fp16 import write_fp16
 from training.views import LabelledImages
 
 log = logging.getLogger(__name__)
@@ -122,10 +123,12 @@ def train(config: TrainConfig) -> Trained:
         records = _inspect_held_out(
             Inspector(Bundle(draft.folder, draft.manifest(findings)), opened), split, config.progress
         )
+        half = write_fp16(Bundle(draft.folder, draft.manifest(findings)), records["calibration"])
+        variants = {"fp16": half} if isinstance(half, Variant) else {}
         metrics = summarise(records["test"])
         draft.write_splits(split)
         write_golden(draft.folder, records["test"] or records["calibration"])
-        manifest = draft.manifest(findings, metrics.model_dump(mode="json"))
+        manifest = draft.manifest(findings, metrics.model_dump(mode="json"), variants)
         write_report(
             draft.folder / "report.html",
             inspector=Inspector(Bundle(draft.folder, manifest), opened),
@@ -135,7 +138,7 @@ def train(config: TrainConfig) -> Trained:
             splits=split.parts(),
             history=networks.history,
         )
-        bundle = draft.publish(draft.manifest(findings, metrics.model_dump(mode="json")))
+        bundle = draft.publish(draft.manifest(findings, metrics.model_dump(mode="json"), variants))
     return Trained(bundle, metrics, dataset, split)
 
 

@@ -56,6 +56,15 @@ def test_bundle_is_complete_and_verifies(trained) -> None:
     assert Inspector.load(bundle.path, "cpu").check_golden() == []
 
 
+def test_the_fp16_form_travels_with_how_far_it_is_from_fp32(trained) -> None:
+    variant = trained.bundle.manifest.variants["fp16"]
+    assert trained.bundle.file(variant.file).is_file()
+    assert variant.agreement is not None
+    assert variant.agreement.flips == 0
+    assert 0.0 < variant.agreement.score <= 0.005
+    assert variant.agreement.photos == trained.bundle.manifest.dataset.photos["calibration"]["clean"] + 2
+
+
 def test_manifest_says_where_everything_came_from(trained) -> None:
     manifest = trained.bundle.manifest
     assert manifest.classes == ["clean", "scratched"]
