@@ -1,6 +1,9 @@
 """Which device is asked for, and the proof of which one runs."""
 
 import ctypes
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -188,3 +191,11 @@ def test_a_file_that_is_no_graph_is_refused(tmp_path: Path, content: bytes) -> N
 def test_a_missing_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BundleError, match=r"missing\.onnx"):
         open_session(tmp_path / "missing.onnx", "cpu")
+
+
+def test_onnx_runtime_keeps_and_sends_no_telemetry(tmp_path: Path) -> None:
+    environment = {**os.environ, "HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    environment.pop("ORT_DISABLE_TELEMETRY", None)
+    load = "import models.session, time; time.sleep(0.5)"
+    subprocess.run([sys.executable, "-c", load], env=environment, check=True)
+    assert list(tmp_path.iterdir()) == []
