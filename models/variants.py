@@ -84,9 +84,9 @@ def choose_variant(
 def _choose_unasked(manifest: Manifest, device: Literal["cpu", "cuda"], cpu: CpuFeatures) -> Choice:
     faster: Precision = "fp16" if device == "cuda" else "int8"
     if device == "cpu" and not cpu.int8:
-        known = "the CPU has no VNNI or AMX, without which int8 gains little"
+        reason = "the CPU has neither VNNI nor AMX, for which int8 is meant"
         return _choice(
-            manifest, "fp32", known if cpu.flags is not None else "what the CPU can do is not known"
+            manifest, "fp32", reason if cpu.flags is not None else "what the CPU can do is not known"
         )
     if faster not in manifest.variants:
         return _choice(manifest, "fp32", f"the bundle has no {faster} graph{_said(manifest, faster)}")
