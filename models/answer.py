@@ -95,6 +95,7 @@ class Inspection(BaseModel):
     bundle_version: str
     provider: str = Field(description="The execution provider that really ran.")
     provider_fallback: str = Field(default="", description="Why no GPU was used, if one was looked for.")
+    precision: str = Field(default="fp32", description="Of the graph that ran: fp32, fp16 or int8.")
     image: ImageFacts
     timings_ms: dict[str, float] = Field(description="Milliseconds spent per stage.")
 

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from models.answer import Inspection
-from models.bundle import Bundle, GoldenResult
+from models.bundle import Bundle, GoldenOutcome, GoldenResult
 from models.errors import BundleError
 
 if TYPE_CHECKING:
     from models.inspector import Outputs
 
-# How far an answer may be from the one recorded when the bundle was made (fp32, any provider).
+# How far an answer may be from the one recorded when the bundle was made (on any provider).
 GOLDEN_TOLERANCE = 5e-3
 PROBABILITY_TOLERANCE = 1e-2
 ANOMALY_TOLERANCE = 2e-2  # relative; a GPU's TF32 keeps about three digits
@@ -27,8 +27,8 @@ class GoldenPhoto:
     data: bytes
 
     def compare(self, answer: Inspection, outputs: "Outputs") -> str:
-        """Say what differs from the recorded result; empty when all agrees."""
-        difference = _difference(self.result, answer, outputs)
+        """Say what differs from what the same graph gave then; empty when all agrees."""
+        difference = _difference(self.result.of(answer.precision), answer, outputs)
         return f"{self.result.file}: {difference}" if difference else ""
 
 
@@ -47,7 +47,7 @@ def golden_photos(bundle: Bundle) -> list[GoldenPhoto]:
         ) from error
 
 
-def _difference(golden: GoldenResult, answer: Inspection, outputs: "Outputs") -> str:
+def _difference(golden: GoldenOutcome, answer: Inspection, outputs: "Outputs") -> str:
     """Say what differs from the recorded result; empty when all agree."""
     if answer.verdict != golden.verdict:
         return f"{answer.verdict} instead of {golden.verdict}"

@@ -18,13 +18,16 @@ from models.errors import BundleError
 from models.formats import OverlayFormat, PhotoLimits
 from models.golden import NO_GOLDEN_PHOTOS, golden_photos
 from models.measuring import measure
+from models.opening import open_graph
 from models.overlay import draw_overlay, encode_picture
 from models.photo import Photo, decode_photo
+from models.precision import WantedPrecision
 from models.preprocessing import Placement
 from models.quality import QualityGate, Reading, refusals
 from models.regions import find_regions
 from models.resizing import map_on_photo
-from models.session import Device, OpenSession, open_session, prove_provider
+from models.session import Device, OpenSession, prove_provider
+from models.variants import Choice
 
 OUTPUTS = ("probabilities", "anomaly_map", "anomaly_score")
 
@@ -55,9 +58,11 @@ class Outputs:
 class Inspector:
     """Inspects photos of one part with one bundle. Safe to call from several threads."""
 
-    def __init__(self, bundle: Bundle, opened: OpenSession) -> None:
+    def __init__(self, bundle: Bundle, opened: OpenSession, variant: Choice | None = None) -> None:
+        """`variant` says which of the bundle's graphs was opened, and why; None for fp32."""
         self.bundle = bundle
         self.manifest = bundle.manifest
+        self.variant = variant or Choice("fp32", self.manifest.variants["fp32"].file, "it was asked for")
         self.provider = opened.provider
         self.provider_fallback = opened.fallback
         self.engines = opened.engines
@@ -73,16 +78,25 @@ class Inspector:
         threads: int | None = None,
         *,
         cuda: CudaSettings | None = None,
+        precision: WantedPrecision = "auto",
     ) -> "Inspector":
-        """Open and verify the bundle at `path` and its graph on `device`, as `cuda` says if that is a GPU.
+        """Open and verify the bundle at `path` and one of its graphs on `device`.
+
+        Args:
+            path: of the bundle.
+            device: where it is to run.
+            threads: of the CPU; None for one a core.
+            cuda: how a GPU is used.
+            precision: which graph; `auto` takes the fastest that agrees with fp32.
 
         Raises:
             BundleError: when the bundle cannot be trusted.
             DeviceError: when `cuda` is asked for and does not run.
+            PrecisionError: when the bundle has no such graph, or the device cannot run it.
         """
         bundle = Bundle.open(path)
-        graph = bundle.file(bundle.manifest.variants["fp32"].file)
-        return cls(bundle, open_session(graph, device, threads, cuda=cuda, outputs=OUTPUTS))
+        opened, choice = open_graph(bundle, device, threads, cuda=cuda, precision=precision, outputs=OUTPUTS)
+        return cls(bundle, opened, choice)
 
     def prepare(self, data: bytes, limits: PhotoLimits | None = None) -> Prepared:
         """Decode and resize an encoded photo.
@@ -195,6 +209,7 @@ class Inspector:
             bundle_version=manifest.version,
             provider=self.provider,
             provider_fallback=self.provider_fallback,
+            precision=self.variant.precision,
             image=ImageFacts(
                 width=photo.width,
                 height=photo.height,

@@ -4,8 +4,8 @@ import contextlib
 import logging
 import os
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,6 +21,7 @@ from models.cuda.runs import FixedRuns
 from models.cuda.tensorrt import TENSORRT, EngineCache, load_tensorrt
 from models.errors import BundleError, DeviceError
 
+OneDevice = Literal["cpu", "cuda"]
 Device = Literal["auto", "cpu", "cuda"]
 CPU = "CPUExecutionProvider"
 
@@ -66,10 +67,15 @@ def plan_session(
     if device == "cuda":
         providers = cuda_providers(cuda or CudaSettings(), half=half, engines=engines)
         return SessionPlan(providers=providers, config=dict(NO_FALLBACK), threads=1)
-    # Spinning threads would take the cores from decoding and from the other bundles.
     return SessionPlan(
         providers=((CPU, {}),),
-        config={"session.intra_op.allow_spinning": "0"},
+        config={
+            # Spinning threads would take the cores from decoding and from the other bundles.
+            "session.intra_op.allow_spinning": "0",
+            # Without VNNI, sums of 8-bit products would be cut off at 16 bits, and int8 would give other
+            # answers than on the CPU that it was measured on.
+            "session.x64quantprecision": "1",
+        },
         threads=threads or usable_cores(),
     )
 
@@ -116,15 +122,28 @@ def open_session(
         DeviceError: when `cuda` is asked for and the session does not run on CUDA.
         BundleError: when the file is no ONNX graph that can be run.
     """
-    if device == "cpu":
-        return OpenSession(_create(model, plan_session("cpu", threads)), CPU)
-    try:
+
+    def open_on(one: OneDevice) -> OpenSession:
+        if one == "cpu":
+            return OpenSession(_create(model, plan_session("cpu", threads)), CPU)
         return _open_on_cuda(model, cuda or CudaSettings(), half, outputs)
+
+    return open_on_best(open_on, device)
+
+
+def open_on_best(open_on: Callable[[OneDevice], OpenSession], device: Device) -> OpenSession:
+    """Open with `open_on` on the device asked for; `auto` takes the GPU, and where it does not work the CPU.
+
+    Raises:
+        DeviceError: when `cuda` is asked for and does not run.
+    """
+    if device != "auto":
+        return open_on(device)
+    try:
+        return open_on("cuda")
     except DeviceError as error:
-        if device == "cuda":
-            raise
         log.warning("No GPU is used: %s Falling back to the CPU.", error.problem)
-        return OpenSession(_create(model, plan_session("cpu", threads)), CPU, fallback=error.problem)
+        return replace(open_on("cpu"), fallback=error.problem)
 
 
 def prove_provider(session: Any, wanted: str) -> None:

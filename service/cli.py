@@ -19,6 +19,14 @@ DeviceOption = Annotated[
     typer.Option(help="auto: the GPU if it really works, else the CPU. cuda: refuse to run without a GPU."),
 ]
 
+PrecisionName = Literal["auto", "fp32", "int8", "fp16"]
+PrecisionOption = Annotated[
+    PrecisionName,
+    typer.Option(
+        envvar="GLINT_PRECISION",
+        help="Which graph of the bundle runs. auto: the fastest that agrees with fp32.",
+    ),
+]
 
 _TIMES = ["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%SZ"]
 
@@ -32,6 +40,10 @@ def serve(
     device: Annotated[
         DeviceName | None,
         typer.Option(help="auto: the GPU if it works. cuda: refuse to start without one. [auto]"),
+    ] = None,
+    precision: Annotated[
+        PrecisionName | None,
+        typer.Option(help="Which graph runs. auto: the fastest that agrees with fp32. [auto]"),
     ] = None,
     host: Annotated[str | None, typer.Option(help="Address to listen on. [127.0.0.1]")] = None,
     port: Annotated[int | None, typer.Option(help="Port to listen on. [8000]")] = None,
@@ -88,6 +100,7 @@ def serve(
     settings = Settings.of(
         bundles=bundles,
         device=device,
+        precision=precision,
         host=host,
         port=port,
         keys=keys,
@@ -115,6 +128,7 @@ def inspect(
     photos: Annotated[list[Path], typer.Argument(help="Photos, or folders of photos.", show_default=False)],
     bundle: Annotated[Path, typer.Option(help="The bundle, for example bundles/bracket/<version>.")],
     device: DeviceOption = "auto",
+    precision: PrecisionOption = "auto",
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")] = False,
     overlays: Annotated[
         Path | None, typer.Option(help="Write the heatmap overlays into this folder, as JPEG.")
@@ -130,7 +144,7 @@ def inspect(
 
     from service.console import OverlayFolder, expand, inspect_files, load_one, show_json, show_table
 
-    inspector = load_one(bundle, device)
+    inspector = load_one(bundle, device, precision)
     folder = OverlayFolder(overlays) if overlays else None
     answers = inspect_files(inspector, expand(photos), folder)
     invalid = show_json(answers) if json else show_table(answers, Console(highlight=False))
@@ -142,10 +156,14 @@ def inspect(
 def verify(
     bundle: Annotated[Path, typer.Argument(help="The bundle: bundles/<part>/<version>.", show_default=False)],
     device: DeviceOption = "auto",
+    precision: Annotated[
+        PrecisionName | None, typer.Option(help="Check only this graph of the bundle. [all of them]")
+    ] = None,
 ) -> None:
     """Check that a bundle is whole and still gives its recorded results on this machine.
 
-    Checks every file against its checksum, then inspects the golden photos. Exit code 1 on any difference.
+    Checks every file against its checksum, then inspects the golden photos with each of its graphs. Exit code
+    1 on any difference.
 
     Example: glint verify bundles/bracket/20260101-120000
     """
@@ -153,7 +171,7 @@ def verify(
 
     from service.console import verify as verify_bundle
 
-    if not verify_bundle(bundle, device, Console(highlight=False)):
+    if not verify_bundle(bundle, device, Console(highlight=False), precision):
         raise typer.Exit(1)
 
 

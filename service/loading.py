@@ -36,6 +36,7 @@ def load_part(path: Path, settings: Settings, batcher_of: Callable[[str], "Batch
         BundleError: when it cannot be trusted, or gives other results than when it was made.
         DeviceError: when the device is `cuda` and the session does not run there, or a GPU cannot run one of
             the batch sizes.
+        PrecisionError: when a precision was asked for that the bundle has not.
     """
     import cv2
 
@@ -44,7 +45,9 @@ def load_part(path: Path, settings: Settings, batcher_of: Callable[[str], "Batch
 
     # The pool has a photo for each core; OpenCV's own threads would only wait for the same cores.
     cv2.setNumThreads(1)
-    inspector = Inspector.load(path, settings.device, settings.threads, cuda=settings.cuda())
+    inspector = Inspector.load(
+        path, settings.device, settings.threads, cuda=settings.cuda(), precision=settings.precision
+    )
     batcher = batcher_of(inspector.provider)
     for size in batcher.buckets:
         warm_up(inspector, size, batcher)

@@ -257,6 +257,8 @@ class Registry:
             version=inspector.manifest.version,
             provider=inspector.provider,
             provider_fallback=inspector.provider_fallback,
+            precision=inspector.variant.precision,
+            precision_reason=inspector.variant.reason,
         )
         self._statuses = {**self._statuses, part: status}
 
@@ -280,4 +282,4 @@ class Registry:
 
     def _describe(self, part: str) -> str:
         status = self._statuses[part]
-        return f"version {status.version} on {status.provider}"
+        return f"version {status.version} in {status.precision} on {status.provider}"

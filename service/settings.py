@@ -8,6 +8,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from models.cores import usable_cores
 from models.cuda.options import CudaSettings
+from models.precision import WantedPrecision
 from service.errors import SettingsError
 
 
@@ -21,6 +22,9 @@ class Settings(BaseSettings):
     )
     device: Literal["auto", "cpu", "cuda"] = Field(
         default="auto", description="`cuda` refuses to start without a GPU; `auto` falls back and says so."
+    )
+    precision: WantedPrecision = Field(
+        default="auto", description="Which graph of a bundle runs; `auto`: the fastest that agrees with fp32."
     )
     host: str = Field(default="127.0.0.1", description="Address to listen on.")
     port: int = Field(default=8000, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")

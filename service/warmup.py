@@ -82,9 +82,14 @@ def warm_up_bundle(path: Path, settings: Settings) -> Warmed:
     Raises:
         BundleError: when it cannot be trusted, or gives other results than when it was made.
         DeviceError: when the device is `cuda` and cannot run it.
+        PrecisionError: when a precision was asked for that the bundle has not.
     """
     cuda = settings.cuda(build_engines=True)
-    open_s, inspector = _timed(lambda: Inspector.load(path, settings.device, settings.threads, cuda=cuda))
+    open_s, inspector = _timed(
+        lambda: Inspector.load(
+            path, settings.device, settings.threads, cuda=cuda, precision=settings.precision
+        )
+    )
     engines = inspector.engines
     try:
         warmed = _run_all(path, inspector, open_s)

@@ -5,7 +5,7 @@ import logging
 import os
 import platform
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version as library_version
@@ -22,6 +22,7 @@ from training.config import TrainConfig
 from training.data.samples import Dataset
 from training.data.splits import Split
 from training.limits import ChosenLimits
+from training.variants.write import WrittenVariants
 
 _PARTIAL = ".partial-"
 _LIBRARIES = ("glint-inspection", "torch", "torchvision", "onnx", "onnxruntime-gpu", "numpy", "pillow")
@@ -101,10 +102,11 @@ class BundleDraft:
         self,
         findings: Findings,
         metrics: dict[str, Any] | None = None,
-        variants: Mapping[str, Variant] | None = None,
+        variants: WrittenVariants | None = None,
     ) -> Manifest:
         """The manifest over the files that are in the folder now; `variants` are those beside fp32."""
         preprocessing, stride = findings.preprocessing, findings.config.padim.stride
+        others = variants or WrittenVariants()
         return Manifest(
             part=self.part,
             version=self.version,
@@ -126,7 +128,8 @@ class BundleDraft:
             metrics=metrics or {},
             agreement=findings.agreement,
             libraries=_installed_libraries(),
-            variants={"fp32": Variant(file="inspector.onnx", precision="fp32"), **(variants or {})},
+            variants={"fp32": Variant(file="inspector.onnx", precision="fp32"), **others.written},
+            left_out=others.left_out,
             quality=findings.quality,
             calibration=findings.calibration,
             files=self._checksums(),

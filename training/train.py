@@ -14,7 +14,7 @@ from models.bundle import Bundle
 from models.decision import CLEAN
 from models.errors import DeviceError
 from models.inspector import Inspector
-from models.manifest import Variant, check_part_name
+from models.manifest import check_part_name
 from models.networks.padim import Padim, PadimFit
 from models.networks.resnet import Head, Trunk, build_resnet50
 from models.preprocessing import Preprocessing, default_size
@@ -35,7 +35,7 @@ from training.progress import track
 from training.quality import calibration_reference, check_gate_names, learn_gate
 from training.report import write_report
 from training.trunk import TrunkWeights, load_trunk
-from training.variants.fp16 import write_fp16
+from training.variants.write import write_variants
 from training.views import LabelledImages
 
 log = logging.getLogger(__name__)
@@ -123,11 +123,13 @@ def train(config: TrainConfig) -> Trained:
         records = _inspect_held_out(
             Inspector(Bundle(draft.folder, draft.manifest(findings)), opened), split, config.progress
         )
-        half = write_fp16(Bundle(draft.folder, draft.manifest(findings)), records["calibration"])
-        variants = {"fp16": half} if isinstance(half, Variant) else {}
+        unfinished = Bundle(draft.folder, draft.manifest(findings))
+        variants = write_variants(
+            unfinished, records["calibration"], images["train"], int8=config.int8, seed=config.seed
+        )
         metrics = summarise(records["test"])
         draft.write_splits(split)
-        write_golden(draft.folder, records["test"] or records["calibration"])
+        write_golden(draft.folder, records["test"] or records["calibration"], variants.run_on_cpu(unfinished))
         manifest = draft.manifest(findings, metrics.model_dump(mode="json"), variants)
         write_report(
             draft.folder / "report.html",
