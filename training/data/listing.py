@@ -7,8 +7,8 @@ from pathlib import Path
 
 from models.decision import CLEAN, RESERVED_CLASSES
 from models.errors import DatasetError
+from models.formats import SUFFIXES
 from models.manifest import NAME_PATTERN
-from models.photo import SUFFIXES
 from training.data.samples import Prescription, Skipped
 
 CLEAN_NAMES = frozenset({"good", "ok", "clean", "normal", "free"})
