@@ -5,7 +5,33 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from models.quality import Reading
-from models.regions import Region
+
+
+class Box(BaseModel):
+    """A rectangle in pixels of the uploaded, upright photo; `x`, `y` is the top left corner."""
+
+    model_config = ConfigDict(frozen=True)
+
+    x: int
+    y: int
+    width: int
+    height: int
+
+
+class Region(BaseModel):
+    """One connected region at or above the limit.
+
+    Attributes:
+        box: its bounding box.
+        area: its area in square pixels of the photo.
+        peak: the largest anomaly-map value inside it.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    box: Box
+    area: int
+    peak: float
 
 
 class ClassifierOpinion(BaseModel):
@@ -69,6 +95,7 @@ class Inspection(BaseModel):
     bundle_version: str
     provider: str = Field(description="The execution provider that really ran.")
     provider_fallback: str = Field(default="", description="Why no GPU was used, if one was looked for.")
+    precision: str = Field(default="fp32", description="Of the graph that ran: fp32, fp16 or int8.")
     image: ImageFacts
     timings_ms: dict[str, float] = Field(description="Milliseconds spent per stage.")
 

@@ -29,17 +29,27 @@ _Record = TypeVar("_Record", bound=BaseModel)
 _RETRAIN = "Copy the bundle again from where it was made, or train it again with `glint train`."
 
 
-class GoldenResult(BaseModel):
-    """What a golden photo gave when the bundle was made (fp32 on the CPU)."""
+class GoldenOutcome(BaseModel):
+    """What one graph gave for a golden photo when the bundle was made, on the CPU."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    file: str
-    label: str
     verdict: str
     score: float
     probabilities: list[float]
     anomaly_score: float
+
+
+class GoldenResult(GoldenOutcome):
+    """A golden photo and what it gave in fp32; `variants` holds the same by precision, where it differs."""
+
+    file: str
+    label: str
+    variants: dict[str, GoldenOutcome] = {}
+
+    def of(self, precision: str) -> GoldenOutcome:
+        """What a graph must give: its own record, or fp32's if it has none."""
+        return self.variants.get(precision, self)
 
 
 class SplitRecord(BaseModel):

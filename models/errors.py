@@ -38,6 +38,10 @@ class DeviceError(GlintError):
     """The execution device that was asked for is not the one that would run."""
 
 
+class PrecisionError(GlintError):
+    """The precision that was asked for is none that the bundle has, or that the device runs."""
+
+
 class DatasetError(GlintError):
     """A folder of photos that cannot be trained or evaluated on."""
 

@@ -4,16 +4,14 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from models.answer import Inspection
-from models.bundle import Bundle, GoldenResult
+from models.bundle import Bundle, GoldenOutcome, GoldenResult
 from models.errors import BundleError
 
 if TYPE_CHECKING:
     from models.inspector import Outputs
 
-# How far an answer may be from the one recorded when the bundle was made (fp32, any provider).
+# How far an answer may be from the one recorded when the bundle was made (on any provider).
 GOLDEN_TOLERANCE = 5e-3
 PROBABILITY_TOLERANCE = 1e-2
 ANOMALY_TOLERANCE = 2e-2  # relative; a GPU's TF32 keeps about three digits
@@ -29,8 +27,8 @@ class GoldenPhoto:
     data: bytes
 
     def compare(self, answer: Inspection, outputs: "Outputs") -> str:
-        """Say what differs from the recorded result; empty when all agrees."""
-        difference = _difference(self.result, answer, outputs)
+        """Say what differs from what the same graph gave then; empty when all agrees."""
+        difference = _difference(self.result.of(answer.precision), answer, outputs)
         return f"{self.result.file}: {difference}" if difference else ""
 
 
@@ -49,17 +47,19 @@ def golden_photos(bundle: Bundle) -> list[GoldenPhoto]:
         ) from error
 
 
-def _difference(golden: GoldenResult, answer: Inspection, outputs: "Outputs") -> str:
+def _difference(golden: GoldenOutcome, answer: Inspection, outputs: "Outputs") -> str:
     """Say what differs from the recorded result; empty when all agree."""
     if answer.verdict != golden.verdict:
         return f"{answer.verdict} instead of {golden.verdict}"
     if answer.score is None or abs(answer.score - golden.score) > GOLDEN_TOLERANCE:
         return f"score {answer.score} instead of {golden.score}"
     # The score follows the stronger opinion; a fault in the weaker one would not show in it.
-    if len(outputs.probabilities) != len(golden.probabilities) or not np.allclose(
-        outputs.probabilities, golden.probabilities, rtol=0.0, atol=PROBABILITY_TOLERANCE
+    found = outputs.probabilities.tolist()
+    if len(found) != len(golden.probabilities) or not all(
+        math.isclose(a, b, rel_tol=0.0, abs_tol=PROBABILITY_TOLERANCE)
+        for a, b in zip(found, golden.probabilities, strict=True)
     ):
-        return f"probabilities {outputs.probabilities.tolist()} instead of {golden.probabilities}"
+        return f"probabilities {found} instead of {golden.probabilities}"
     if not math.isclose(outputs.anomaly_score, golden.anomaly_score, rel_tol=ANOMALY_TOLERANCE):
         return f"anomaly score {outputs.anomaly_score} instead of {golden.anomaly_score}"
     return ""

@@ -12,9 +12,10 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field
 
+from models.formats import OverlayFormat
 from models.manifest import HeatmapScale
-from models.overlay import OverlayFormat
-from models.preprocessing import Placement, map_on_photo
+from models.preprocessing import Placement
+from models.resizing import map_on_photo
 
 _MARK = b"GLINTMAP\0"
 _APP10 = 0xEA

@@ -3,24 +3,32 @@
 import math
 import time
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from models.answer import AnomalyOpinion, ClassifierOpinion, ImageFacts, Inspection
+from models.answer import AnomalyOpinion, ClassifierOpinion, ImageFacts, Inspection, Region
 from models.bundle import Bundle
+from models.cuda.options import CudaSettings
 from models.decision import INVALID, Decision, decide, invalid
 from models.errors import BundleError
+from models.formats import OverlayFormat, PhotoLimits
 from models.golden import NO_GOLDEN_PHOTOS, golden_photos
 from models.heat_map import HeatMap, attach_map
-from models.overlay import OverlayFormat, draw_overlay, encode_picture
-from models.photo import Photo, PhotoLimits, decode_photo
-from models.preprocessing import Placement, map_on_photo
-from models.quality import QualityGate, Reading, measure, refusals
-from models.regions import Region, find_regions
-from models.session import Device, OpenSession, open_session, prove_provider
+from models.measuring import measure
+from models.opening import open_graph
+from models.overlay import draw_overlay, encode_picture
+from models.photo import Photo, decode_photo
+from models.precision import WantedPrecision
+from models.preprocessing import Placement
+from models.quality import QualityGate, Reading, refusals
+from models.regions import find_regions
+from models.resizing import map_on_photo
+from models.session import Device, OpenSession, prove_provider
+from models.variants import Choice
 
 OUTPUTS = ("probabilities", "anomaly_map", "anomaly_score")
 
@@ -51,25 +59,45 @@ class Outputs:
 class Inspector:
     """Inspects photos of one part with one bundle. Safe to call from several threads."""
 
-    def __init__(self, bundle: Bundle, opened: OpenSession) -> None:
+    def __init__(self, bundle: Bundle, opened: OpenSession, variant: Choice | None = None) -> None:
+        """`variant` says which of the bundle's graphs was opened, and why; None for fp32."""
         self.bundle = bundle
         self.manifest = bundle.manifest
+        self.variant = variant or Choice("fp32", self.manifest.variants["fp32"].file, "it was asked for")
         self.provider = opened.provider
         self.provider_fallback = opened.fallback
+        self.engines = opened.engines
         self._session = opened.session
+        self._runs = opened.runs
         self._check_graph()
 
     @classmethod
-    def load(cls, path: Path, device: Device = "auto", threads: int | None = None) -> "Inspector":
-        """Open and verify the bundle at `path` and its graph on `device`.
+    def load(
+        cls,
+        path: Path,
+        device: Device = "auto",
+        threads: int | None = None,
+        *,
+        cuda: CudaSettings | None = None,
+        precision: WantedPrecision = "auto",
+    ) -> "Inspector":
+        """Open and verify the bundle at `path` and one of its graphs on `device`.
+
+        Args:
+            path: of the bundle.
+            device: where it is to run.
+            threads: of the CPU; None for one a core.
+            cuda: how a GPU is used.
+            precision: which graph; `auto` takes the fastest that agrees with fp32.
 
         Raises:
             BundleError: when the bundle cannot be trusted.
             DeviceError: when `cuda` is asked for and does not run.
+            PrecisionError: when the bundle has no such graph, or the device cannot run it.
         """
         bundle = Bundle.open(path)
-        graph = bundle.file(bundle.manifest.variants["fp32"].file)
-        return cls(bundle, open_session(graph, device, threads))
+        opened, choice = open_graph(bundle, device, threads, cuda=cuda, precision=precision, outputs=OUTPUTS)
+        return cls(bundle, opened, choice)
 
     def prepare(self, data: bytes, limits: PhotoLimits | None = None) -> Prepared:
         """Decode and resize an encoded photo.
@@ -94,6 +122,30 @@ class Inspector:
         }
         return Prepared(photo, tensor, place, quality, timings)
 
+    @property
+    def keeps_to_a_thread(self) -> bool:
+        """Whether `warm_up` and later runs must come from one and the same thread, as on a GPU."""
+        return self._runs is not None
+
+    def warm_up(self, size: int) -> None:
+        """Run a batch of `size` once; on a GPU, tune, capture and prove it.
+
+        Raises:
+            DeviceError: when a GPU cannot run it.
+        """
+        if self._runs is not None:
+            self._runs.prepare(size)
+        else:
+            shape = (size, self.manifest.preprocessing.height, self.manifest.preprocessing.width, 3)
+            self.run(np.zeros(shape, dtype=np.uint8))
+
+    def stage(self, photos: Sequence[npt.NDArray[np.uint8]], size: int) -> npt.NDArray[np.uint8] | None:
+        """Copy photos, uint8 [H, W, 3], to where the GPU takes a batch of `size` from; give that batch.
+
+        None where there is no such place: on the CPU, and before `warm_up`.
+        """
+        return None if self._runs is None else self._runs.stage(photos, size)
+
     def run(self, batch: npt.NDArray[np.uint8]) -> list[Outputs]:
         """Run the graph on uint8 [N, H, W, 3], RGB, at the model's size.
 
@@ -101,7 +153,10 @@ class Inspector:
             DeviceError: when the session no longer runs on the provider it was opened on.
             Exception: whatever ONNX Runtime raises.
         """
-        probabilities, maps, scores = self._session.run(OUTPUTS, {"image": batch})
+        if self._runs is None:
+            probabilities, maps, scores = self._session.run(OUTPUTS, {"image": batch})
+        else:
+            probabilities, maps, scores = self._runs.run(batch)
         prove_provider(self._session, self.provider)
         return [
             Outputs(p, m, float(s)) for p, m, s in zip(probabilities, maps, scores.reshape(-1), strict=True)
@@ -155,6 +210,7 @@ class Inspector:
             bundle_version=manifest.version,
             provider=self.provider,
             provider_fallback=self.provider_fallback,
+            precision=self.variant.precision,
             image=ImageFacts(
                 width=photo.width,
                 height=photo.height,
@@ -190,8 +246,8 @@ class Inspector:
         """The heatmap overlay, uint8 RGB, at the photo's aspect."""
         return draw_overlay(prepared.photo.pixels, self.photo_map(prepared, outputs), self.manifest.heatmap)
 
-    def overlay_file(self, prepared: Prepared, outputs: Outputs, form: OverlayFormat) -> bytes:
-        """The encoded overlay, with the raw map inside it; see `models.heat_map`."""
+    def encoded_overlay(self, prepared: Prepared, outputs: Outputs, form: OverlayFormat = "jpeg") -> bytes:
+        """The heatmap overlay as a file, with the raw map inside it; see `models.heat_map`."""
         size = (self.manifest.preprocessing.height, self.manifest.preprocessing.width)
         heat = HeatMap(outputs.anomaly_map, size, prepared.place, self.manifest.heatmap)
         return attach_map(encode_picture(self.overlay(prepared, outputs), form), form, heat)

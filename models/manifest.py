@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from models.decision import CLEAN, RESERVED_CLASSES, Limits
 from models.errors import UsageError
+from models.precision import Precision
 from models.preprocessing import Preprocessing
 from models.quality import QualityGate, ReadingName
 
@@ -113,11 +114,26 @@ class DatasetFingerprint(_Record):
     skipped: int
 
 
+class Agreement(_Record):
+    """How far another form of the graph is from fp32, on held-out photos.
+
+    Attributes:
+        photos: how many were compared.
+        score: the largest difference of their scores, which are in 0..1.
+        flips: how many got another verdict.
+    """
+
+    photos: int
+    score: float
+    flips: int
+
+
 class Variant(_Record):
-    """One graph that can be served: its file and the precision of its numbers."""
+    """One graph that can be served: its file, the precision of its numbers, and how far it is from fp32."""
 
     file: str
-    precision: Literal["fp32", "fp16", "int8"]
+    precision: Precision
+    agreement: Agreement | None = None
 
 
 class CalibrationReference(_Record):
@@ -145,6 +161,8 @@ class Manifest(_Record):
     """The whole of `manifest.json`.
 
     Attributes:
+        variants: the graphs by precision.
+        left_out: why training wrote no graph of a precision.
         quality: the gate that photos pass before they get a verdict; None for no gate.
         calibration: readings and scores of clean held-out photos; None where none were kept.
         files: maps each other file of the bundle to its sha256.
@@ -169,7 +187,8 @@ class Manifest(_Record):
     metrics: dict[str, Any]
     agreement: dict[str, float]
     libraries: dict[str, str]
-    variants: dict[str, Variant]
+    variants: dict[Precision, Variant]
+    left_out: dict[Precision, str] = {}
     quality: QualityGate | None = None
     calibration: CalibrationReference | None = None
     files: dict[str, str]
@@ -184,6 +203,8 @@ class Manifest(_Record):
         missing = [v.file for v in self.variants.values() if v.file not in self.files]
         if "fp32" not in self.variants or missing:
             raise ValueError(f"variants must hold fp32 and name listed files; not listed: {missing}")
+        if misnamed := [name for name, v in self.variants.items() if name != v.precision]:
+            raise ValueError(f"variants must be named after their precision: {', '.join(misnamed)}")
         return self
 
 

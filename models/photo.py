@@ -10,18 +10,10 @@ import numpy.typing as npt
 from PIL import Image, ImageOps, TiffImagePlugin, UnidentifiedImageError
 
 from models.errors import PhotoError
+from models.formats import MEDIA_TYPES, PhotoLimits
 from models.integrity import extend_jpeg, find_jpeg_end, png_is_whole, tiff_is_whole
 from models.photo_errors import colour_mode, decoding, too_many_pixels, transparent, truncated
 from models.sixteen_bit import SIXTEEN_BIT_GREY_MODES, decode_sixteen_bit, scale_to_eight_bits
-
-MEDIA_TYPES = {
-    "JPEG": "image/jpeg",
-    "PNG": "image/png",
-    "BMP": "image/bmp",
-    "TIFF": "image/tiff",
-    "WEBP": "image/webp",
-}
-SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
 
 _EIGHT_BIT_MODES = {"1", "L", "P", "RGB", "RGBA", "LA", "PA"}
 _TIFF_BITS_PER_SAMPLE = 258
@@ -38,14 +30,6 @@ _OTHER_FORMATS = (
 )
 _JPEG_MISSING = 128  # What a decoder draws where a JPEG's data ended too early.
 _SEND = "Send the bytes of a JPEG, PNG, BMP, TIFF or WebP file."
-
-
-@dataclass(frozen=True)
-class PhotoLimits:
-    """What one photo may cost: `max_bytes` encoded, `max_pixels` decoded (checked before decoding)."""
-
-    max_bytes: int = 32 * 1024 * 1024
-    max_pixels: int = 64_000_000
 
 
 @dataclass(frozen=True)
@@ -209,12 +193,14 @@ def _decode_eight_bit(header: Image.Image, data: bytes) -> npt.NDArray[np.uint8]
         header.load()
         if header.format == "JPEG":
             _check_jpeg_to_its_end(header, data)
-        picture = ImageOps.exif_transpose(header)
+        # Both in place, or not at all: each copy of the pixels costs as much as a third of decoding them.
+        ImageOps.exif_transpose(header, in_place=True)
+        picture: Image.Image = header
         if picture.has_transparency_data:
             picture = picture.convert("RGBA")
             if picture.getchannel("A").getextrema() != (255, 255):
                 raise transparent()
-        return np.asarray(picture.convert("RGB"))
+        return np.asarray(picture if picture.mode == "RGB" else picture.convert("RGB"))
 
 
 def _check_jpeg_to_its_end(header: Image.Image, data: bytes) -> None:

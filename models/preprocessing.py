@@ -1,13 +1,17 @@
-"""The one way from a photo to the model's input, and back from the map to the photo."""
+"""Where a photo goes in the model's input. The pixels follow in `models/resizing.py`."""
 
+import math
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
+from statistics import median
+from typing import TYPE_CHECKING
 
-import cv2
-import numpy as np
-import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
 DEFAULT_AREA = 224 * 224
 SIZE_MULTIPLE = 16
@@ -56,50 +60,12 @@ class Preprocessing(BaseModel):
         top, left = (self.height - height) // 2, (self.width - width) // 2
         return Placement(photo_height, photo_width, top, left, height, width, letterboxed=True)
 
-    def apply(self, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-        """Resize RGB pixels uint8 [H, W, 3] to uint8 [height, width, 3]; see `resize`."""
-        place = self.place(*pixels.shape[:2])
-        inner = resize(pixels, place.height, place.width)
-        if place.letterboxed:
-            bottom = self.height - place.top - place.height
-            right = self.width - place.left - place.width
-            return np.asarray(
-                cv2.copyMakeBorder(inner, place.top, bottom, place.left, right, cv2.BORDER_REFLECT_101),
-                dtype=np.uint8,
-            )
-        return inner
+    def apply(self, pixels: "npt.NDArray[np.uint8]") -> "npt.NDArray[np.uint8]":
+        """Resize RGB pixels uint8 [H, W, 3] to uint8 [height, width, 3]; see `models.resizing.resize`."""
+        # OpenCV and NumPy, which the service need not wait for before it answers.
+        from models.resizing import fill
 
-
-def resize(pixels: npt.NDArray[np.uint8], height: int, width: int) -> npt.NDArray[np.uint8]:
-    """Resize uint8 [H, W] or [H, W, 3]: area interpolation when shrinking, linear when enlarging."""
-    if pixels.shape[:2] == (height, width):
-        return pixels
-    shrinks = height * width < pixels.shape[0] * pixels.shape[1]
-    interpolation = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-    return np.asarray(cv2.resize(pixels, (width, height), interpolation=interpolation), dtype=np.uint8)
-
-
-def map_on_photo(
-    anomaly_map: npt.NDArray[np.float32], size: tuple[int, int], place: Placement
-) -> npt.NDArray[np.float32]:
-    """Cut the photo's own part out of a map over the model's input.
-
-    Args:
-        anomaly_map: float32 [h, w] on the model's grid.
-        size: the model's input (height, width) in pixels.
-        place: where the photo lay in that input.
-
-    Returns:
-        float32 [place.height, place.width]: the map at the scale of the input, without the mirrored
-        borders, linearly interpolated (grid cells are centred on the pixels they cover). Its largest
-        value is the map's, so that a photo whose score reaches the limit has a place that does.
-    """
-    full = cv2.resize(anomaly_map, (size[1], size[0]), interpolation=cv2.INTER_LINEAR)
-    inner = full[place.top : place.top + place.height, place.left : place.left + place.width]
-    on_photo = np.array(inner, dtype=np.float32)
-    # Interpolation flattens the peak, and a letterboxed photo's may lie in its mirrored border.
-    on_photo.flat[int(on_photo.argmax())] = anomaly_map.max()
-    return on_photo
+        return fill(pixels, self.place(*pixels.shape[:2]), self.height, self.width)
 
 
 def default_size(photo_sizes: Iterable[tuple[int, int]], area: int = DEFAULT_AREA) -> tuple[int, int]:
@@ -113,12 +79,12 @@ def default_size(photo_sizes: Iterable[tuple[int, int]], area: int = DEFAULT_ARE
     ratios = [width / height for height, width in photo_sizes]
     if not ratios:
         raise ValueError("the input size is chosen from the photos' sizes, and there are none")
-    bins = Counter(round(float(np.log(ratio)) / 0.1) for ratio in ratios)
+    bins = Counter(round(math.log(ratio) / 0.1) for ratio in ratios)
     commonest = max(bins.items(), key=lambda item: (item[1], -abs(item[0])))[0]
-    ratio = float(np.median([r for r in ratios if round(float(np.log(r)) / 0.1) == commonest]))
+    ratio = median(r for r in ratios if round(math.log(r) / 0.1) == commonest)
     # The multiples of 16 nearest in both shape and area; shape counts more, for stretching costs accuracy.
     sizes = range(SIZE_MULTIPLE * 2, 1024, SIZE_MULTIPLE)
     return min(
         ((h, w) for h in sizes for w in sizes),
-        key=lambda hw: 2 * abs(np.log(hw[1] / hw[0] / ratio)) + abs(np.log(hw[0] * hw[1] / area)),
+        key=lambda hw: 2 * abs(math.log(hw[1] / hw[0] / ratio)) + abs(math.log(hw[0] * hw[1] / area)),
     )

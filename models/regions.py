@@ -3,38 +3,11 @@
 import cv2
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict
 
+from models.answer import Box, Region
 from models.preprocessing import Placement
 
 MAX_REGIONS = 32
-
-
-class Box(BaseModel):
-    """A rectangle in pixels of the uploaded, upright photo; `x`, `y` is the top left corner."""
-
-    model_config = ConfigDict(frozen=True)
-
-    x: int
-    y: int
-    width: int
-    height: int
-
-
-class Region(BaseModel):
-    """One connected region at or above the limit.
-
-    Attributes:
-        box: its bounding box.
-        area: its area in square pixels of the photo.
-        peak: the largest anomaly-map value inside it.
-    """
-
-    model_config = ConfigDict(frozen=True)
-
-    box: Box
-    area: int
-    peak: float
 
 
 def find_regions(photo_map: npt.NDArray[np.float32], limit: float, place: Placement) -> list[Region]:

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 from importlib.metadata import version
+from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
 
@@ -15,7 +16,7 @@ from models.decision import INVALID
 from service.access.exposure import check_exposure
 from service.access.ring import KeyRing
 from service.access.sessions import Sessions
-from service.archive.archive import Archive, open_archive
+from service.archive.opening import open_archive
 from service.http.access import AccessControl
 from service.http.archive import router as archive_router
 from service.http.bodies import BodyLimits
@@ -45,6 +46,9 @@ from service.station.sources import Sources
 from service.station.station import Station
 from service.telemetry.telemetry import Telemetry
 
+if TYPE_CHECKING:
+    from service.archive.archive import Archive
+
 EXIT_CODE_DEAD_WORKER = 70
 _SECONDS_FOR_LAST_ANSWERS = 1.0
 
@@ -56,7 +60,7 @@ def create_app(
     *,
     registry: Registry | None = None,
     on_death: Callable[[BaseException], None] | None = None,
-    archive: Archive | None = None,
+    archive: "Archive | None" = None,
 ) -> FastAPI:
     """Make the application. Bundles load in the background once it starts, so that /healthz answers at once.
 

@@ -1,23 +1,21 @@
-"""One worker thread per device runs what is waiting, for all parts, in batches of fixed sizes."""
+"""The worker of a device runs what is waiting, for all parts, in batches of fixed sizes."""
 
 import logging
 import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, InvalidStateError
-from contextlib import suppress
+from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from models.cores import usable_cores
 from models.inspector import Outputs
-from models.session import CUDA
+from models.session import CPU
 from service.device_faults import fault_of
 from service.errors import (
-    DeadlineError,
     DeviceLostError,
     InferenceError,
     QueueFullError,
@@ -26,56 +24,22 @@ from service.errors import (
     WorkerDiedError,
     reason_of,
 )
+from service.pace import Pace
+from service.waiting import Item, Ran, Runner, StagedRunner
 
 FAILURES_BEFORE_PROOF = 5
+CPU_LANES = 2
 
 log = logging.getLogger(__name__)
 
 
-class Runner(Protocol):
-    """What runs a batch: uint8 [N, H, W, 3] to N outputs. An `Inspector` is one."""
+@dataclass(eq=False)
+class _Lane:
+    """A thread that runs one batch at a time: which photos, and since when (None while idle)."""
 
-    def run(self, batch: npt.NDArray[np.uint8]) -> list[Outputs]:
-        """Run the whole batch."""
-        ...
-
-
-@dataclass(frozen=True)
-class Ran:
-    """One photo's outputs, and the milliseconds it waited and its batch ran."""
-
-    outputs: Outputs
-    queue_ms: float
-    inference_ms: float
-    batch_size: int
-
-
-@dataclass(frozen=True, eq=False)
-class _Item:
-    runner: Runner
-    tensor: npt.NDArray[np.uint8]
-    deadline: float
-    future: "Future[Ran]" = field(default_factory=Future)
-    submitted: float = field(default_factory=time.monotonic)
-
-    def is_due(self) -> bool:
-        """False once nobody waits for it any more; completes its future if the deadline has passed."""
-        if self.future.cancelled():
-            return False
-        if time.monotonic() < self.deadline:
-            return True
-        self.fail(DeadlineError())
-        return False
-
-    # The worker, `close` and a caller who cancels may come at the same moment: the first one counts.
-
-    def answer(self, ran: Ran) -> None:
-        with suppress(InvalidStateError):
-            self.future.set_result(ran)
-
-    def fail(self, error: ServiceError) -> None:
-        with suppress(InvalidStateError):
-            self.future.set_exception(error)
+    thread: threading.Thread
+    running: list[Item] = field(default_factory=list)
+    busy_since: float | None = None
 
 
 def buckets_for(provider: str) -> tuple[int, ...]:
@@ -83,14 +47,23 @@ def buckets_for(provider: str) -> tuple[int, ...]:
 
     A batch does not help a CPU. On a GPU each size is tuned once, so that no new size comes up later.
     """
-    return (1, 2, 4, 8, 16, 32) if provider == CUDA else (1,)
+    return (1,) if provider == CPU else (1, 2, 4, 8, 16, 32)
+
+
+def lanes_for(provider: str, threads: int | None = None) -> int:
+    """How many batches run at the same time on a device whose model has so many CPU threads.
+
+    On a CPU two: where the threads of one run wait for each other, or for a core that decodes a photo, the
+    other run goes on. A photo that is alone still gets all threads.
+    """
+    return min(CPU_LANES, threads or usable_cores()) if provider == CPU else 1
 
 
 class Batcher:
-    """Runs photos of all parts on one device, the longest waiting first, in its own thread.
+    """Runs photos of all parts on one device, the longest waiting first, in threads of its own.
 
-    One thread serves all parts, since they share the device: side by side, they would only take its
-    cores and memory from each other. Nothing waits for a batch to fill: an idle worker runs what is there.
+    All parts share them as they share the device, and there are few: more would only take its cores and
+    memory from each other. Nothing waits for a batch to fill: an idle worker runs what is there.
     """
 
     def __init__(
@@ -100,38 +73,43 @@ class Batcher:
         buckets: Sequence[int],
         capacity: int,
         on_death: Callable[[BaseException], None],
+        lanes: int = 1,
     ) -> None:
         """
         Args:
-            name: names the thread.
+            name: names the threads.
             buckets: the batch sizes that run, ascending; a batch between two is padded.
             capacity: how many photos may wait; more are refused at once.
             on_death: called from the worker if it dies, after every waiting caller got an error.
+            lanes: how many batches run at the same time.
         """
         self._buckets = tuple(buckets)
         self._capacity = capacity
         self._on_death = on_death
         self._condition = threading.Condition()
-        self._waiting: deque[_Item] = deque()
-        self._running: list[_Item] = []
-        self._busy_since: float | None = None
+        self._waiting: deque[Item] = deque()
         self._batch_sizes: Counter[int] = Counter()
         self._closing = False
         self._death = ""
         self._failures_in_a_row = 0
-        self._thread = threading.Thread(target=self._work, name=f"glint-worker-{name}", daemon=True)
-        self._thread.start()
+        self._pace = Pace()
+        self._lanes = [self._lane(f"glint-worker-{name}-{number}") for number in range(lanes)]
+        for lane in self._lanes:
+            lane.thread.start()
 
-    def submit(self, runner: Runner, tensor: npt.NDArray[np.uint8], deadline: float) -> "Future[Ran]":
+    def submit(
+        self, runner: Runner, tensor: npt.NDArray[np.uint8], deadline: float, *, typical: bool = True
+    ) -> "Future[Ran]":
         """Queue one photo, uint8 [H, W, 3]; `deadline` is a time of `time.monotonic`.
 
-        Cancel the future to take the photo back while it waits.
+        Cancel the future to take the photo back while it waits. A run that is not `typical` of photos, such
+        as a warm-up, says nothing about the device's pace.
 
         Raises:
             QueueFullError, WorkerDiedError, ShuttingDownError: at once, never after waiting. The future
                 additionally raises `DeadlineError` and `InferenceError`.
         """
-        item = _Item(runner, tensor, deadline)
+        item = Item(runner, tensor, deadline, typical)
         with self._condition:
             if self._death:
                 raise WorkerDiedError
@@ -171,52 +149,60 @@ class Batcher:
         return dict(self._batch_sizes)
 
     def busy_seconds(self) -> float:
-        """For how long the present batch has been running; 0 when idle."""
-        since = self._busy_since
-        return 0.0 if since is None else time.monotonic() - since
+        """For how long the oldest batch that runs has been running; 0 when idle."""
+        begun = [since for lane in self._lanes if (since := lane.busy_since) is not None]
+        return time.monotonic() - min(begun) if begun else 0.0
+
+    @property
+    def pace(self) -> Pace:
+        """How long photos take, by what the last ones took."""
+        return self._pace
 
     def close(self, timeout: float) -> None:
         """Take nothing new, run what waits, end the worker; after `timeout` s the rest gets an error."""
         with self._condition:
             self._closing = True
-            self._condition.notify()
-        self._thread.join(timeout)
+            self._condition.notify_all()
+        last = time.monotonic() + timeout
+        for lane in self._lanes:
+            lane.thread.join(max(0.0, last - time.monotonic()))
         with self._condition:
-            left = [*self._waiting, *self._running]
-            self._waiting.clear()
-            for item in left:
-                item.fail(ShuttingDownError())
+            self._fail_all(ShuttingDownError)
 
-    def _work(self) -> None:
+    def _lane(self, name: str) -> _Lane:
+        lane = _Lane(threading.Thread(target=lambda: self._work(lane), name=name, daemon=True))
+        return lane
+
+    def _work(self, lane: _Lane) -> None:
         try:
-            while batch := self._next_batch():
-                self._busy_since = time.monotonic()
-                self._batch_sizes[len(batch)] += 1
+            while batch := self._next_batch(lane):
+                lane.busy_since = time.monotonic()
                 self._run(batch)
-                self._busy_since = None
+                lane.busy_since = None
         except BaseException as error:  # even SystemExit: whatever ends this thread must not go unseen
-            self._die(error)
+            self._die(lane, error)
 
-    def _next_batch(self) -> list[_Item]:
+    def _next_batch(self, lane: _Lane) -> list[Item]:
         """Wait for photos; take the first and others for the same model. Empty when closing and done."""
         with self._condition:
             while True:
-                self._running = []
+                lane.running = []
                 self._drop_what_is_not_due()
-                if not self._waiting and self._closing:
+                if self._death or (not self._waiting and self._closing):
                     return []
                 if not self._waiting:
                     self._condition.wait()
                     continue
                 runner = self._waiting[0].runner
                 taken = [item for item in self._waiting if item.runner is runner][: self._buckets[-1]]
-                self._running = taken
+                lane.running = taken
                 self._waiting = deque(item for item in self._waiting if item not in taken)
-                self._running = [item for item in taken if item.future.set_running_or_notify_cancel()]
-                if self._running:
-                    return list(self._running)
+                lane.running = [item for item in taken if item.future.set_running_or_notify_cancel()]
+                if lane.running:
+                    self._batch_sizes[len(lane.running)] += 1
+                    return list(lane.running)
 
-    def _run(self, batch: list[_Item]) -> None:
+    def _run(self, batch: list[Item]) -> None:
         started = time.monotonic()
         try:
             outputs = self._run_padded(batch)
@@ -224,24 +210,22 @@ class Batcher:
             self._find_the_fault(batch, error)
             return
         self._failures_in_a_row = 0
-        took = 1e3 * (time.monotonic() - started)
+        seconds = time.monotonic() - started
+        if batch[0].typical:
+            self._pace.learn(seconds / len(batch) / len(self._lanes))
         for item, output in zip(batch, outputs, strict=True):
-            item.answer(Ran(output, 1e3 * (started - item.submitted), took, len(batch)))
+            item.answer(Ran(output, 1e3 * (started - item.submitted), 1e3 * seconds, len(batch)))
 
-    def _run_padded(self, batch: list[_Item]) -> list[Outputs]:
+    def _run_padded(self, batch: list[Item]) -> list[Outputs]:
         size = next(bucket for bucket in self._buckets if bucket >= len(batch))
-        if size == 1:
-            tensors = batch[0].tensor[None]
-        else:
-            tensors = np.zeros((size, *batch[0].tensor.shape), dtype=np.uint8)
-            for index, item in enumerate(batch):
-                tensors[index] = item.tensor
-        outputs = batch[0].runner.run(tensors)
+        runner, photos = batch[0].runner, [item.tensor for item in batch]
+        staged = runner.stage(photos, size) if isinstance(runner, StagedRunner) else None
+        outputs = runner.run(_padded(photos, size) if staged is None else staged)
         if len(outputs) != size:
             raise RuntimeError(f"the model gave {len(outputs)} answers to {size} photos")
         return outputs[: len(batch)]
 
-    def _find_the_fault(self, batch: list[_Item], error: Exception) -> None:
+    def _find_the_fault(self, batch: list[Item], error: Exception) -> None:
         """Run a failed batch in smaller ones, so that only the photos at fault fail.
 
         Raises:
@@ -253,7 +237,8 @@ class Batcher:
             raise DeviceLostError(reason_of(error)) from error
         if len(batch) == 1:
             batch[0].fail(InferenceError(reason_of(error)))
-            self._failures_in_a_row += 1
+            with self._condition:
+                self._failures_in_a_row += 1
             if self._failures_in_a_row >= FAILURES_BEFORE_PROOF:
                 self._prove_the_device(batch[0])
             return
@@ -262,7 +247,7 @@ class Batcher:
             if part := [item for item in batch[first : first + size] if item.is_due()]:
                 self._run(part)
 
-    def _prove_the_device(self, item: _Item) -> None:
+    def _prove_the_device(self, item: Item) -> None:
         """Tell photos that the model fails on from a device that fails on all: run a black one.
 
         Raises:
@@ -279,12 +264,25 @@ class Batcher:
     def _drop_what_is_not_due(self) -> None:
         self._waiting = deque(item for item in self._waiting if item.is_due())
 
-    def _die(self, error: BaseException) -> None:
-        log.critical("The worker %s died.", self._thread.name, exc_info=error)
+    def _die(self, lane: _Lane, error: BaseException) -> None:
+        log.critical("The worker %s died.", lane.thread.name, exc_info=error)
         with self._condition:
-            self._death = reason_of(error)
-            left = [*self._running, *self._waiting]
-            self._waiting.clear()
-            for item in left:
-                item.fail(WorkerDiedError())
+            self._death = self._death or reason_of(error)
+            self._fail_all(WorkerDiedError)
+            self._condition.notify_all()
         self._on_death(error)
+
+    def _fail_all(self, error: Callable[[], ServiceError]) -> None:
+        left = [*self._waiting, *(item for lane in self._lanes for item in lane.running)]
+        self._waiting.clear()
+        for item in left:
+            item.fail(error())
+
+
+def _padded(photos: Sequence[npt.NDArray[np.uint8]], size: int) -> npt.NDArray[np.uint8]:
+    if size == 1:
+        return photos[0][None]
+    batch = np.zeros((size, *photos[0].shape), dtype=np.uint8)
+    for index, photo in enumerate(photos):
+        batch[index] = photo
+    return batch

@@ -1,4 +1,4 @@
-"""The service's commands: `glint serve`, `inspect`, `verify`, `keys`, `dataset` and `export-archive`."""
+"""The commands of the service side: `glint serve`, `inspect`, `verify`, `warmup`, `keys`, ..."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,6 +21,14 @@ DeviceOption = Annotated[
     typer.Option(help="auto: the GPU if it really works, else the CPU. cuda: refuse to run without a GPU."),
 ]
 
+PrecisionName = Literal["auto", "fp32", "int8", "fp16"]
+PrecisionOption = Annotated[
+    PrecisionName,
+    typer.Option(
+        envvar="GLINT_PRECISION",
+        help="Which graph of the bundle runs. auto: the fastest that agrees with fp32.",
+    ),
+]
 
 _TIMES = ["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%SZ"]
 
@@ -34,6 +42,10 @@ def serve(
     device: Annotated[
         DeviceName | None,
         typer.Option(help="auto: the GPU if it works. cuda: refuse to start without one. [auto]"),
+    ] = None,
+    precision: Annotated[
+        PrecisionName | None,
+        typer.Option(help="Which graph runs. auto: the fastest that agrees with fp32. [auto]"),
     ] = None,
     host: Annotated[str | None, typer.Option(help="Address to listen on. [127.0.0.1]")] = None,
     port: Annotated[int | None, typer.Option(help="Port to listen on. [8000]")] = None,
@@ -50,6 +62,12 @@ def serve(
     ] = None,
     open_health: Annotated[
         bool | None, typer.Option("--open-health", help="Health and metrics need no key on any port.")
+    ] = None,
+    gpu_memory_mb: Annotated[
+        int | None, typer.Option(help="GPU memory of one model, in MiB. [no limit]")
+    ] = None,
+    tensorrt: Annotated[
+        bool | None, typer.Option("--tensorrt", help="Run on TensorRT; `glint warmup` builds its engines.")
     ] = None,
     threads: Annotated[int | None, typer.Option(help="CPU threads of the model. [all cores]")] = None,
     max_bytes: Annotated[int | None, typer.Option(help="Largest photo in bytes. [33554432]")] = None,
@@ -84,6 +102,7 @@ def serve(
     settings = Settings.of(
         bundles=bundles,
         device=device,
+        precision=precision,
         host=host,
         port=port,
         keys=keys,
@@ -91,6 +110,8 @@ def serve(
         management_port=management_port,
         management_host=management_host,
         open_health=open_health,
+        gpu_memory_mb=gpu_memory_mb,
+        tensorrt=tensorrt,
         threads=threads,
         max_bytes=max_bytes,
         max_pixels=max_pixels,
@@ -109,6 +130,7 @@ def inspect(
     photos: Annotated[list[Path], typer.Argument(help="Photos, or folders of photos.", show_default=False)],
     bundle: Annotated[Path, typer.Option(help="The bundle, for example bundles/bracket/<version>.")],
     device: DeviceOption = "auto",
+    precision: PrecisionOption = "auto",
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")] = False,
     overlays: Annotated[
         Path | None, typer.Option(help="Write the heatmap overlays into this folder, as JPEG.")
@@ -124,7 +146,7 @@ def inspect(
 
     from service.console import OverlayFolder, expand, inspect_files, load_one, show_json, show_table
 
-    inspector = load_one(bundle, device)
+    inspector = load_one(bundle, device, precision)
     folder = OverlayFolder(overlays) if overlays else None
     answers = inspect_files(inspector, expand(photos), folder)
     invalid = show_json(answers) if json else show_table(answers, Console(highlight=False))
@@ -136,10 +158,14 @@ def inspect(
 def verify(
     bundle: Annotated[Path, typer.Argument(help="The bundle: bundles/<part>/<version>.", show_default=False)],
     device: DeviceOption = "auto",
+    precision: Annotated[
+        PrecisionName | None, typer.Option(help="Check only this graph of the bundle. [all of them]")
+    ] = None,
 ) -> None:
     """Check that a bundle is whole and still gives its recorded results on this machine.
 
-    Checks every file against its checksum, then inspects the golden photos. Exit code 1 on any difference.
+    Checks every file against its checksum, then inspects the golden photos with each of its graphs. Exit code
+    1 on any difference.
 
     Example: glint verify bundles/bracket/20260101-120000
     """
@@ -147,7 +173,44 @@ def verify(
 
     from service.console import verify as verify_bundle
 
-    if not verify_bundle(bundle, device, Console(highlight=False)):
+    if not verify_bundle(bundle, device, Console(highlight=False), precision):
+        raise typer.Exit(1)
+
+
+@app.command()
+def warmup(
+    bundles: Annotated[
+        Path | None,
+        typer.Option(help="Folder of bundles (<part>/<version>), of one part, or one bundle. [bundles]"),
+    ] = None,
+    device: Annotated[
+        DeviceName | None, typer.Option(help="auto: the GPU if it works. cuda: fail without one. [auto]")
+    ] = None,
+    tensorrt: Annotated[
+        bool | None, typer.Option("--tensorrt", help="Build TensorRT's engines; takes minutes a bundle.")
+    ] = None,
+    tensorrt_cache: Annotated[
+        Path | None, typer.Option(help="Folder of the engines. [`tensorrt` in the folder of GLINT_STATE]")
+    ] = None,
+    threads: Annotated[int | None, typer.Option(help="CPU threads of the model. [all cores]")] = None,
+) -> None:
+    """Do ahead what the first start would do, and say how long it takes.
+
+    Opens the bundles that would be served, runs every batch size and the golden photos. TensorRT's engines
+    are built here and only here. Takes the variables of `glint serve`. Exit code 1 if a part fails.
+
+    Example: glint warmup --bundles bundles/ --device cuda
+    """
+    from rich.console import Console
+
+    from service.console import show_warm_up
+    from service.settings import Settings
+    from service.warmup import warm_up_bundles
+
+    settings = Settings.of(
+        bundles=bundles, device=device, tensorrt_cache=tensorrt_cache, tensorrt=tensorrt, threads=threads
+    )
+    if not show_warm_up(warm_up_bundles(settings), Console(highlight=False)):
         raise typer.Exit(1)
 
 
@@ -180,7 +243,7 @@ def export_archive(
     from rich.console import Console
 
     from service.archive.command import export_file
-    from service.archive.queries import Filters
+    from service.archive.filters import Filters
     from service.settings import Settings
 
     settings = Settings.of(archive=archive, database_url=database_url)

@@ -5,7 +5,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 from rich.console import Console
@@ -15,10 +15,13 @@ from models.answer import Inspection, describe
 from models.bundle import Bundle, find_bundles
 from models.decision import CLEAN, INVALID
 from models.errors import BundleError, PhotoError
+from models.formats import SUFFIXES
 from models.inspector import Inspector
-from models.overlay import encode_picture
-from models.photo import SUFFIXES
-from models.session import Device
+from models.precision import Precision, WantedPrecision
+from models.session import CPU, Device
+
+if TYPE_CHECKING:
+    from service.warmup import Failed, Warmed
 
 
 @dataclass(frozen=True)
@@ -60,12 +63,13 @@ class OverlayFolder:
         (self.folder / f"{name}.jpg").write_bytes(picture)
 
 
-def load_one(path: Path, device: Device) -> Inspector:
+def load_one(path: Path, device: Device, precision: WantedPrecision = "auto") -> Inspector:
     """Load the bundle at `path`, or the newest one of the only part in it.
 
     Raises:
         BundleError: when there is none, it cannot be trusted, or there are several parts.
         DeviceError: when `cuda` is asked for and does not run.
+        PrecisionError: when the bundle has not the precision that is asked for.
     """
     found = find_bundles(path)
     if len(found) > 1:
@@ -73,7 +77,7 @@ def load_one(path: Path, device: Device) -> Inspector:
             f"{path} holds bundles of {len(found)} parts: {', '.join(sorted(found))}.",
             f"Name one of them, for example --bundle {next(iter(found.values()))}",
         )
-    return Inspector.load(next(iter(found.values())), device)
+    return Inspector.load(next(iter(found.values())), device, precision=precision)
 
 
 def expand(photos: Sequence[Path]) -> list[Path]:
@@ -99,7 +103,7 @@ def inspect_files(
             yield FileAnswer(file, error=error)
             continue
         if overlays and inspection.verdict != INVALID:
-            overlays.write(file, encode_picture(inspector.overlay(prepared, outputs)))
+            overlays.write(file, inspector.encoded_overlay(prepared, outputs))
         yield FileAnswer(file, inspection)
 
 
@@ -131,25 +135,76 @@ def show_table(answers: Iterator[FileAnswer], console: Console) -> int:
     return invalid
 
 
-def verify(path: Path, device: Device, console: Console) -> bool:
+def verify(path: Path, device: Device, console: Console, precision: WantedPrecision | None = None) -> bool:
     """Check a bundle's checksums and golden photos, saying what was checked; False when results differ.
 
+    Args:
+        path: of the bundle.
+        device: where its graphs are to run.
+        console: to print on.
+        precision: which graph is checked; None for all that the device runs.
+
     Raises:
-        BundleError, DeviceError: when the bundle or the device cannot be used at all.
+        BundleError, DeviceError, PrecisionError: when the bundle or the device cannot be used at all.
     """
     bundle = Bundle.open(path)
     console.print(f"ok    {len(bundle.manifest.files)} files have their recorded checksums", markup=False)
-    inspector = Inspector.load(path, device)
-    fallback = f" ({inspector.provider_fallback})" if inspector.provider_fallback else ""
-    console.print(f"ok    the graph runs on {inspector.provider}{fallback}", markup=False, soft_wrap=True)
+    first = Inspector.load(path, device, precision=precision or "auto")
+    chosen = first.variant
+    fallback = f" ({first.provider_fallback})" if first.provider_fallback else ""
+    console.print(
+        f"ok    the {chosen.precision} graph runs on {first.provider}{fallback}; {chosen.reason}",
+        markup=False,
+        soft_wrap=True,
+    )
+    inspectors = [first]
+    if precision is None:
+        others = [name for name in bundle.manifest.variants if name != chosen.precision]
+        inspectors += [Inspector.load(path, _runs_on(name, first), precision=name) for name in others]
+    agree = [_golden_photos_agree(inspector, console) for inspector in inspectors]
+    return all(agree)
+
+
+def _runs_on(precision: Precision, first: Inspector) -> Device:
+    """Where another graph of the bundle is checked: beside the first, but int8 on the CPU."""
+    return "cpu" if precision == "int8" or first.provider == CPU else "cuda"
+
+
+def _golden_photos_agree(inspector: Inspector, console: Console) -> bool:
+    precision = inspector.variant.precision
     differences = inspector.check_golden()
     for difference in differences:
-        console.print(f"wrong {difference}", markup=False, soft_wrap=True)
+        console.print(f"wrong {precision}: {difference}", markup=False, soft_wrap=True)
     if not differences:
-        console.print(
-            f"ok    {len(bundle.golden_results())} golden photos give their recorded results", markup=False
-        )
+        count = len(inspector.bundle.golden_results())
+        console.print(f"ok    {count} golden photos give their recorded results in {precision}", markup=False)
     return not differences
+
+
+def show_warm_up(parts: Iterator["Warmed | Failed"], console: Console) -> bool:
+    """Print how long each part took, as they come; False when one failed."""
+    from service.warmup import Failed
+
+    all_well = True
+    for part in parts:
+        if isinstance(part, Failed):
+            all_well = False
+            console.print(f"wrong {part.part}: {part.reason}", markup=False, soft_wrap=True)
+            continue
+        fallback = f" ({part.fallback})" if part.fallback else ""
+        console.print(
+            f"ok    {part.part} {part.version} on {part.provider}{fallback}: opened in {part.open_s:.1f} s, "
+            f"{part.golden} golden photos give their recorded results",
+            markup=False,
+            soft_wrap=True,
+        )
+        for size, ms in part.run_ms.items():
+            console.print(
+                f"      batch of {size}: warmed up in {part.warm_up_s[size]:.1f} s, then {ms:.1f} ms, "
+                f"{1e3 * size / ms:.0f} photos/s",
+                markup=False,
+            )
+    return all_well
 
 
 def _read(file: Path) -> bytes:

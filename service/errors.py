@@ -31,6 +31,17 @@ class QueueFullError(ServiceError):
         super().__init__("queue_full", f"{capacity} photos are being inspected or are waiting.", _TRY_AGAIN)
 
 
+class QueueTooLongError(ServiceError):
+    """The photos ahead will take longer than this one may wait."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(
+            "queue_full",
+            f"The photos ahead will take {seconds:.1f} s, and this one's deadline is sooner.",
+            "Send fewer photos at a time, or allow more time with the header X-Deadline-Ms.",
+        )
+
+
 class DeadlineError(ServiceError):
     """The answer would come too late, so no more time was spent on it."""
 

@@ -12,17 +12,16 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from models.answer import Inspection
 from models.decision import INVALID
-from models.overlay import OverlayFormat
-from models.photo import PhotoLimits
+from models.formats import OverlayFormat, PhotoLimits
 from models.quality import refusals
-from service.archive.archive import Archive
+from service.archive.entries import Entry, Recorded
 from service.archive.errors import ArchiveUnavailableError
-from service.archive.recorder import Entry, Recorded
 from service.errors import (
     CanaryFailedError,
     DeadlineError,
     QualityGateError,
     QueueFullError,
+    QueueTooLongError,
     UntrustworthyError,
 )
 from service.loading import LoadedPart
@@ -31,13 +30,17 @@ from service.settings import Settings
 
 if TYPE_CHECKING:
     from models.inspector import Prepared
-    from service.batching import Ran
+    from service.archive.archive import Archive
+    from service.waiting import Ran
 
 T = TypeVar("T")
 
 # A recording is given up so long before the deadline: whoever waits must hear that the store hangs, not that
 # the deadline is missed. The recorder, which knows when a row is late, gives up sooner.
 _SECONDS_TO_ANSWER = 0.025
+
+# A photo's own decoding, run and drawing take about as long as the device takes for so many photos.
+_OWN_TIME = 3
 
 log = logging.getLogger(__name__)
 
@@ -100,7 +103,7 @@ class InspectionService:
         self,
         registry: Registry,
         settings: Settings,
-        archive: Archive | None = None,
+        archive: "Archive | None" = None,
         *,
         observe: Callable[[Seen], None] | None = None,
     ) -> None:
@@ -112,6 +115,7 @@ class InspectionService:
         self._limits = PhotoLimits(max_bytes=settings.max_bytes, max_pixels=settings.max_pixels)
         self._pool = ThreadPoolExecutor(settings.decode_threads, thread_name_prefix="glint-photo")
         self._inside = 0
+        self._at_work = 0
 
     @property
     def load(self) -> tuple[int, int]:
@@ -146,11 +150,25 @@ class InspectionService:
         part = self._registry.part(order.part)
         if self._archive is not None:
             self._archive.check()
+        self._refuse_what_is_late(order, part, started)
+        self._at_work += 1
         try:
             async with asyncio.timeout(order.deadline - started):
                 return await self._inspect(order, part, started)
         except TimeoutError:
             raise DeadlineError from None
+        finally:
+            self._at_work -= 1
+
+    def _refuse_what_is_late(self, order: Order, part: LoadedPart, now: float) -> None:
+        """Refuse a photo that would wait until its deadline, and be computed for nobody.
+
+        Raises:
+            QueueTooLongError: unless it is the only one.
+        """
+        seconds = part.batcher.pace.seconds_for(self._at_work + _OWN_TIME)
+        if self._at_work and now + seconds > order.deadline:
+            raise QueueTooLongError(seconds)
 
     async def _inspect(self, order: Order, part: LoadedPart, started: float) -> Inspected:
         if earlier := await self._find_earlier(order, part):
@@ -290,7 +308,7 @@ def _check_verdict(inspection: Inspection) -> None:
 
 
 def _conclude(
-    order: Order, part: LoadedPart, prepared: "Prepared", ran: "Ran", archive: Archive | None
+    order: Order, part: LoadedPart, prepared: "Prepared", ran: "Ran", archive: "Archive | None"
 ) -> tuple[Inspection, bytes | None, OverlayFormat | None]:
     """Decide over a photo that ran, and draw its overlay for the caller or the archive."""
     inspection = part.inspector.answer(
@@ -307,7 +325,7 @@ def _conclude(
     if form is None or inspection.verdict == INVALID:
         return inspection, None, None
     started = time.monotonic()
-    overlay = part.inspector.overlay_file(prepared, ran.outputs, form)
+    overlay = part.inspector.encoded_overlay(prepared, ran.outputs, form)
     drawn = round(1e3 * (time.monotonic() - started), 3)
     timings = {**inspection.timings_ms, "overlay": drawn}
     return inspection.model_copy(update={"timings_ms": timings}), overlay, form

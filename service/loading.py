@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from models.errors import BundleError
 from service.canary import Canary
 from service.settings import Settings
@@ -36,15 +34,25 @@ def load_part(path: Path, settings: Settings, batcher_of: Callable[[str], "Batch
 
     Raises:
         BundleError: when it cannot be trusted, or gives other results than when it was made.
-        DeviceError: when the device is `cuda` and the session does not run there.
+        DeviceError: when the device is `cuda` and the session does not run there, or a GPU cannot run one of
+            the batch sizes.
+        PrecisionError: when a precision was asked for that the bundle has not.
     """
-    from models.inspector import Inspector
+    import cv2
 
-    inspector = Inspector.load(path, settings.device, settings.threads)
+    from models.inspector import Inspector
+    from service.warming import warm_up
+
+    # The pool has a photo for each core; OpenCV's own threads would only wait for the same cores.
+    cv2.setNumThreads(1)
+    inspector = Inspector.load(
+        path, settings.device, settings.threads, cuda=settings.cuda(), precision=settings.precision
+    )
     batcher = batcher_of(inspector.provider)
-    size = inspector.manifest.preprocessing
-    for count in batcher.buckets:
-        inspector.run(np.zeros((count, size.height, size.width, 3), dtype=np.uint8))
+    for size in batcher.buckets:
+        warm_up(inspector, size, batcher)
+    if inspector.engines:
+        inspector.engines.check()  # TensorRT builds anew, and says nothing, what it cannot read
     canary = Canary(inspector, batcher, settings.stall_seconds)
     if differences := canary.check_all():
         raise BundleError(

@@ -257,11 +257,13 @@ class Registry:
             version=inspector.manifest.version,
             provider=inspector.provider,
             provider_fallback=inspector.provider_fallback,
+            precision=inspector.variant.precision,
+            precision_reason=inspector.variant.reason,
         )
         self._statuses = {**self._statuses, part: status}
 
     def _batcher_of(self, provider: str) -> "Batcher":
-        from service.batching import Batcher, buckets_for
+        from service.batching import Batcher, buckets_for, lanes_for
 
         if provider not in self._batchers:
             batcher = Batcher(
@@ -269,6 +271,7 @@ class Registry:
                 buckets=buckets_for(provider),
                 capacity=self._settings.queue_size + 1,  # the one more is the canary's
                 on_death=self._on_death,
+                lanes=lanes_for(provider, self._settings.threads),
             )
             self._batchers = {**self._batchers, provider: batcher}
         return self._batchers[provider]
@@ -279,4 +282,4 @@ class Registry:
 
     def _describe(self, part: str) -> str:
         status = self._statuses[part]
-        return f"version {status.version} on {status.provider}"
+        return f"version {status.version} in {status.precision} on {status.provider}"

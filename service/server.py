@@ -14,7 +14,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from service.app import create_app, end_process
-from service.archive.archive import open_archive
+from service.archive.opening import open_archive
 from service.errors import SettingsError
 from service.http.limits import MAX_HEADER_BYTES
 from service.http.protocol import GuardedProtocol

@@ -7,6 +7,8 @@ from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_va
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from models.cores import usable_cores
+from models.cuda.options import CudaSettings
+from models.precision import WantedPrecision
 from service.errors import SettingsError
 
 
@@ -21,6 +23,9 @@ class Settings(BaseSettings):
     device: Literal["auto", "cpu", "cuda"] = Field(
         default="auto", description="`cuda` refuses to start without a GPU; `auto` falls back and says so."
     )
+    precision: WantedPrecision = Field(
+        default="auto", description="Which graph of a bundle runs; `auto`: the fastest that agrees with fp32."
+    )
     host: str = Field(default="127.0.0.1", description="Address to listen on.")
     port: int = Field(default=8000, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
     keys: Path | None = Field(default=None, description="File of API keys; unset: anybody may do anything.")
@@ -33,6 +38,13 @@ class Settings(BaseSettings):
     management_host: str = Field(default="127.0.0.1", description="Address of the management port.")
     open_health: bool = Field(
         default=False, description="Health and metrics need no key on the main port either."
+    )
+    gpu_id: int = Field(default=0, ge=0, description="Which GPU, as CUDA counts them.")
+    gpu_memory_mb: int | None = Field(
+        default=None, ge=256, description="GPU memory of one model, in MiB; unset: no limit."
+    )
+    cuda_graphs: bool = Field(
+        default=True, description="Whether each batch size is captured as a CUDA graph and replayed."
     )
     threads: int | None = Field(default=None, ge=1, description="CPU threads of the model; unset: all cores.")
     decode_threads: int = Field(
@@ -59,6 +71,12 @@ class Settings(BaseSettings):
     )
     session_hours: float = Field(
         default=12.0, gt=0, description="Time after its last use that a sign-in at the station ends."
+    )
+    tensorrt_cache: Path | None = Field(
+        default=None, description="Folder of TensorRT's engines; unset: `tensorrt` in the state folder."
+    )
+    tensorrt: bool = Field(
+        default=False, description="Run on TensorRT, with engines that `glint warmup` has built."
     )
     drain_seconds: float = Field(
         default=20.0, gt=0, description="Time for accepted requests to be answered after SIGTERM."
@@ -119,6 +137,15 @@ class Settings(BaseSettings):
             raise ValueError("it is the port of the service itself")
         return value
 
+    @field_validator("tensorrt")
+    @classmethod
+    def _engines_have_a_place(cls, value: bool, info: ValidationInfo) -> bool:
+        if value and info.data.get("device") == "cpu":
+            raise ValueError("TensorRT runs on a GPU, and the device is cpu")
+        if value and not (info.data.get("tensorrt_cache") or info.data.get("state")):
+            raise ValueError("its engines need a folder, GLINT_TENSORRT_CACHE or GLINT_STATE")
+        return value
+
     @field_validator("archive_orphan_seconds")
     @classmethod
     def _after_every_deadline(cls, value: float, info: ValidationInfo) -> float:
@@ -127,6 +154,17 @@ class Settings(BaseSettings):
         if deadlines and 1e3 * value <= max(deadlines):
             raise ValueError("it must be longer than the longest deadline, GLINT_MAX_DEADLINE_MS")
         return value
+
+    def cuda(self, *, build_engines: bool = False) -> CudaSettings:
+        """How a GPU is used; `build_engines` builds what TensorRT misses, which takes minutes."""
+        folder = self.tensorrt_cache or (self.state / "tensorrt" if self.state else None)
+        return CudaSettings(
+            device_id=self.gpu_id,
+            memory_mb=self.gpu_memory_mb,
+            graphs=self.cuda_graphs,
+            tensorrt=folder if self.tensorrt else None,
+            build_engines=build_engines,
+        )
 
     @classmethod
     def of(cls, **given: Any) -> "Settings":

@@ -16,6 +16,8 @@ class PartStatus(BaseModel):
     version: str | None = Field(default=None, description="The bundle's version.")
     provider: str | None = Field(default=None, description="The execution provider that really runs.")
     provider_fallback: str = Field(default="", description="Why no GPU is used, if one was looked for.")
+    precision: str | None = Field(default=None, description="Of the graph that runs: fp32, fp16 or int8.")
+    precision_reason: str = Field(default="", description="Why that graph was chosen.")
 
 
 class Readiness(BaseModel):

@@ -8,7 +8,7 @@ What it sees, on photos of any size:
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -106,11 +106,12 @@ def make_tiny_bundle(
         (path / "golden" / f"{label}.png").write_bytes(encode(pixels))
 
     limits = limits or Limits(classifier=0.5 if len(classes) > 1 else None, anomaly=ANOMALY_LIMIT)
-    draft = _manifest(part, version, list(classes), size, limits, quality, {"inspector.onnx": ""})
-    (path / GOLDEN_RESULTS).write_text(json.dumps(_golden_results(path, draft, list(golden)), indent=2))
+    draft = manifest_of(part, version, list(classes), size, limits, quality, {"inspector.onnx": ""})
+    photos = {label: f"golden/{label}.png" for label in golden}
+    (path / GOLDEN_RESULTS).write_text(json.dumps(golden_results(path, draft, photos), indent=2))
     names = sorted(p.relative_to(path).as_posix() for p in path.rglob("*") if p.is_file())
     files = {name: sha256_of_file(path / name) for name in names}
-    write_manifest(path, _manifest(part, version, list(classes), size, limits, quality, files))
+    write_manifest(path, manifest_of(part, version, list(classes), size, limits, quality, files))
     return path
 
 
@@ -213,11 +214,11 @@ def _with_patch(
     return photo
 
 
-def _golden_results(path: Path, manifest: Manifest, labels: list[str]) -> list[dict[str, object]]:
+def golden_results(path: Path, manifest: Manifest, photos: Mapping[str, str]) -> list[dict[str, object]]:
+    """What the bundle's graph gives for its golden photos, `{label: file}`, as the bundle records it."""
     inspector = Inspector(Bundle(path, manifest), open_session(path / "inspector.onnx", "cpu", threads=1))
     results = []
-    for label in labels:
-        file = f"golden/{label}.png"
+    for label, file in photos.items():
         answer, _, outputs = inspector.inspect((path / file).read_bytes())
         assert answer.score is not None
         result = GoldenResult(
@@ -232,7 +233,7 @@ def _golden_results(path: Path, manifest: Manifest, labels: list[str]) -> list[d
     return results
 
 
-def _manifest(
+def manifest_of(
     part: str,
     version: str,
     classes: list[str],
@@ -241,6 +242,7 @@ def _manifest(
     quality: QualityGate,
     files: dict[str, str],
 ) -> Manifest:
+    """A manifest of a bundle for tests; the graph is `inspector.onnx`, its grid of stride 8."""
     origin = LimitOrigin(
         method="conformal",
         target=0.005,

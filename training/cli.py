@@ -83,6 +83,9 @@ def train(
     light: Annotated[
         float, typer.Option(min=0, max=0.9, help="Change brightness and contrast by up to this.")
     ] = 0.15,
+    no_int8: Annotated[
+        bool, typer.Option("--no-int8", help="Write no int8 graph for CPUs; saves up to a minute.")
+    ] = False,
     seed: Annotated[
         int, typer.Option(min=0, max=2**32 - 1, help="Seed of the split, the projection and the training.")
     ] = 0,
@@ -112,6 +115,7 @@ def train(
         white_level=white_level,
         max_false_rejects=max_false_rejects,
         gates_off=tuple(no_gate or ()),
+        int8=not no_int8,
         seed=seed,
         device=device,
         padim=PadimConfig(dims=dims, projection=projection, stride=_parse_stride(grid_stride), seed=seed),
@@ -132,6 +136,12 @@ def evaluate(
         bool, typer.Option("--all", help="Take in photos that the bundle was trained or calibrated on.")
     ] = False,
     device: Annotated[DeviceName, typer.Option(help="Where to run.")] = "auto",
+    precision: Annotated[
+        Literal["auto", "fp32", "int8", "fp16"],
+        typer.Option(
+            envvar="GLINT_PRECISION", help="Which graph runs; auto: the fastest that agrees with fp32."
+        ),
+    ] = "auto",
     quiet: Quiet = False,
 ) -> None:
     """Measure a bundle on photos whose class is known; photos it was made from are left out.
@@ -142,7 +152,14 @@ def evaluate(
     from training.evaluation import evaluate_bundle, print_evaluation
 
     _log_to_stderr()
-    evaluation = evaluate_bundle(photos, bundle, device=device, include_all=include_all, progress=not quiet)
+    evaluation = evaluate_bundle(
+        photos,
+        bundle,
+        device=device,
+        include_all=include_all,
+        progress=not quiet,
+        precision=precision,
+    )
     if as_json:
         typer.echo(json.dumps(evaluation.as_json(), allow_nan=False))
     else:
@@ -210,6 +227,8 @@ def pretrain(
 
 
 def _print_trained(trained: "Trained") -> None:
+    from models.variants import describe
+
     manifest, metrics = trained.bundle.manifest, trained.metrics
     console = Console(highlight=False, soft_wrap=True)
     console.print(f"Bundle: {trained.bundle.path}", markup=False)
@@ -220,6 +239,11 @@ def _print_trained(trained: "Trained") -> None:
     for name, rate in (("False rejects", metrics.false_reject_rate), ("Escapes", metrics.escape_rate)):
         if rate is not None:
             console.print(f"{name} on held-out photos: {rate:.1%}")
+    for precision, variant in manifest.variants.items():
+        if precision != "fp32":
+            console.print(f"{precision}: {describe(variant)}", markup=False)
+    for precision, reason in manifest.left_out.items():
+        console.print(f"No {precision} graph: {reason}", markup=False)
     for origin in (manifest.limit_origins.classifier, manifest.limit_origins.anomaly):
         if origin is not None and origin.note:
             console.print(f"Note: {origin.note}", markup=False)

@@ -21,6 +21,7 @@ class TrainConfig:
         white_level: the value that means white in 16-bit photos.
         max_false_rejects: largest share of good parts to reject, over both rules.
         gates_off: readings that the quality gate leaves alone; `all` turns it off.
+        int8: write an int8 graph for CPUs as well, if it agrees with fp32.
         fractions: of photos for training, calibration and test.
     """
 
@@ -32,6 +33,7 @@ class TrainConfig:
     white_level: int = 65535
     max_false_rejects: float = 0.01
     gates_off: tuple[str, ...] = ()
+    int8: bool = True
     fractions: tuple[float, float, float] = (0.6, 0.2, 0.2)
     seed: int = 0
     device: Literal["auto", "cpu", "cuda"] = "auto"
@@ -48,6 +50,7 @@ class TrainConfig:
             "fractions": list(self.fractions),
             "max_false_rejects": self.max_false_rejects,
             "gates_off": list(self.gates_off),
+            "int8": self.int8,
             "finetune": {**vars(finetune), "augmentation": vars(finetune.augmentation)},
             "padim": dict(vars(padim)),
         }

@@ -19,6 +19,7 @@ from models.decision import INVALID
 from models.errors import DatasetError, PhotoError
 from models.inspector import Inspector, Outputs, Prepared
 from models.manifest import RateInterval
+from models.precision import WantedPrecision
 from models.session import Device
 from training.data.layouts import read_dataset
 from training.data.samples import Sample, Skipped
@@ -57,6 +58,7 @@ class Evaluation:
     part: str
     version: str
     provider: str
+    precision: str
     photos: Path
     layout: str
     n_left_out: int
@@ -71,6 +73,7 @@ class Evaluation:
             "bundle": str(self.bundle),
             "bundle_version": self.version,
             "provider": self.provider,
+            "precision": self.precision,
             "photos": str(self.photos),
             "layout": self.layout,
             "n_left_out": self.n_left_out,
@@ -98,7 +101,13 @@ def inspect_samples(
 
 
 def evaluate_bundle(
-    photos: Path, bundle: Path, *, device: Device, include_all: bool, progress: bool
+    photos: Path,
+    bundle: Path,
+    *,
+    device: Device,
+    include_all: bool,
+    progress: bool,
+    precision: WantedPrecision = "auto",
 ) -> Evaluation:
     """Inspect a folder of labelled photos with a bundle.
 
@@ -106,10 +115,10 @@ def evaluate_bundle(
     pixels, and left out, unless `include_all`.
 
     Raises:
-        BundleError, DeviceError: when the bundle cannot be loaded.
+        BundleError, DeviceError, PrecisionError: when the bundle cannot be loaded as asked for.
         DatasetError: when the folder cannot be read, or holds no photo that the bundle has not seen.
     """
-    inspector = Inspector.load(bundle, device)
+    inspector = Inspector.load(bundle, device, precision=precision)
     manifest = inspector.manifest
     dataset = read_dataset(photos, white_level=manifest.preprocessing.white_level, progress=progress)
     used = [item for item in inspector.bundle.splits() if item.split in ("train", "calibration")]
@@ -131,6 +140,7 @@ def evaluate_bundle(
         part=manifest.part,
         version=manifest.version,
         provider=inspector.provider,
+        precision=inspector.variant.precision,
         photos=photos,
         layout=dataset.layout,
         n_left_out=0 if include_all else n_seen,
@@ -164,7 +174,7 @@ def print_evaluation(evaluation: Evaluation, console: Console | None = None) -> 
 def _what_was_measured(evaluation: Evaluation) -> list[str]:
     metrics = evaluation.metrics
     lines = [
-        f"{evaluation.part} {evaluation.version} on {evaluation.provider}",
+        f"{evaluation.part} {evaluation.version} in {evaluation.precision} on {evaluation.provider}",
         f"{metrics.n_good + metrics.n_defective} photos of {evaluation.photos} ({evaluation.layout})",
     ]
     if evaluation.n_left_out:
@@ -254,6 +264,7 @@ def _refused(inspector: Inspector, sample: Sample, error: PhotoError) -> Inspect
         bundle_version=inspector.manifest.version,
         provider=inspector.provider,
         provider_fallback=inspector.provider_fallback,
+        precision=inspector.variant.precision,
         image=ImageFacts(
             width=sample.width,
             height=sample.height,

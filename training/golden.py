@@ -4,14 +4,21 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from models.bundle import GOLDEN, GOLDEN_RESULTS, GoldenResult
+from models.bundle import GOLDEN, GOLDEN_RESULTS, GoldenOutcome, GoldenResult
+from models.errors import ExportError
+from models.inspector import Inspector
 from training.evaluation import Record
 
 PHOTOS_OF_EACH_KIND = 2
 
 
-def write_golden(folder: Path, records: Sequence[Record]) -> list[str]:
+def write_golden(folder: Path, records: Sequence[Record], others: Sequence[Inspector] = ()) -> list[str]:
     """Copy the photos that are judged most plainly, good and defective, and record their results.
+
+    Args:
+        folder: of the bundle.
+        records: photos and what the fp32 graph says of them.
+        others: other graphs of the bundle, whose results are recorded beside fp32's.
 
     Returns:
         The names of the files written, relative to `folder`.
@@ -23,7 +30,8 @@ def write_golden(folder: Path, records: Sequence[Record]) -> list[str]:
         if answer.score is None or answer.anomaly.score is None:
             continue
         name = f"{GOLDEN}/{index:02d}_{record.sample.label}{record.sample.path.suffix.lower()}"
-        (folder / name).write_bytes(record.sample.path.read_bytes())
+        data = record.sample.path.read_bytes()
+        (folder / name).write_bytes(data)
         results.append(
             GoldenResult(
                 file=name,
@@ -32,11 +40,28 @@ def write_golden(folder: Path, records: Sequence[Record]) -> list[str]:
                 score=answer.score,
                 probabilities=list(answer.classifier.probabilities.values()),
                 anomaly_score=answer.anomaly.score,
+                variants={other.variant.precision: _outcome(other, data) for other in others},
             )
         )
     text = json.dumps([result.model_dump() for result in results], indent=2)
     (folder / GOLDEN_RESULTS).write_text(text + "\n", encoding="utf-8")
     return [GOLDEN_RESULTS, *(result.file for result in results)]
+
+
+def _outcome(inspector: Inspector, data: bytes) -> GoldenOutcome:
+    answer, _, outputs = inspector.inspect(data)
+    if answer.score is None:
+        raise ExportError(
+            f"The {inspector.variant.precision} graph gives a golden photo no verdict, and fp32 does: "
+            f"{'; '.join(answer.review_reasons)}.",
+            "No bundle was written. Train with --no-int8, and report this.",
+        )
+    return GoldenOutcome(
+        verdict=answer.verdict,
+        score=answer.score,
+        probabilities=[float(p) for p in outputs.probabilities],
+        anomaly_score=outputs.anomaly_score,
+    )
 
 
 def _plainest(records: Sequence[Record]) -> list[Record]:

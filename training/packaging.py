@@ -22,6 +22,7 @@ from training.config import TrainConfig
 from training.data.samples import Dataset
 from training.data.splits import Split
 from training.limits import ChosenLimits
+from training.variants.write import WrittenVariants
 
 _PARTIAL = ".partial-"
 _LIBRARIES = ("glint-inspection", "torch", "torchvision", "onnx", "onnxruntime-gpu", "numpy", "pillow")
@@ -97,9 +98,15 @@ class BundleDraft:
         text = json.dumps([record.model_dump() for record in split.records()], indent=1)
         (self.folder / SPLITS).write_text(text + "\n", encoding="utf-8")
 
-    def manifest(self, findings: Findings, metrics: dict[str, Any] | None = None) -> Manifest:
-        """The manifest over the files that are in the folder now."""
+    def manifest(
+        self,
+        findings: Findings,
+        metrics: dict[str, Any] | None = None,
+        variants: WrittenVariants | None = None,
+    ) -> Manifest:
+        """The manifest over the files that are in the folder now; `variants` are those beside fp32."""
         preprocessing, stride = findings.preprocessing, findings.config.padim.stride
+        others = variants or WrittenVariants()
         return Manifest(
             part=self.part,
             version=self.version,
@@ -121,7 +128,8 @@ class BundleDraft:
             metrics=metrics or {},
             agreement=findings.agreement,
             libraries=_installed_libraries(),
-            variants={"fp32": Variant(file="inspector.onnx", precision="fp32")},
+            variants={"fp32": Variant(file="inspector.onnx", precision="fp32"), **others.written},
+            left_out=others.left_out,
             quality=findings.quality,
             calibration=findings.calibration,
             files=self._checksums(),

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from models.decision import CLEAN
 from models.errors import UsageError
 from models.manifest import CalibrationReference
+from models.measuring import luma, measure, small
 from models.preprocessing import Preprocessing
 from models.quality import (
     READING_NAMES,
@@ -17,10 +18,7 @@ from models.quality import (
     QualityReadings,
     Range,
     ReadingName,
-    luma,
-    measure,
     refusals,
-    small,
 )
 from training.data.samples import Sample
 from training.limits import HeldOutScores

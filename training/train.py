@@ -35,6 +35,7 @@ from training.progress import track
 from training.quality import calibration_reference, check_gate_names, learn_gate
 from training.report import write_report
 from training.trunk import TrunkWeights, load_trunk
+from training.variants.write import write_variants
 from training.views import LabelledImages
 
 log = logging.getLogger(__name__)
@@ -122,10 +123,14 @@ def train(config: TrainConfig) -> Trained:
         records = _inspect_held_out(
             Inspector(Bundle(draft.folder, draft.manifest(findings)), opened), split, config.progress
         )
+        unfinished = Bundle(draft.folder, draft.manifest(findings))
+        variants = write_variants(
+            unfinished, records["calibration"], images["train"], int8=config.int8, seed=config.seed
+        )
         metrics = summarise(records["test"])
         draft.write_splits(split)
-        write_golden(draft.folder, records["test"] or records["calibration"])
-        manifest = draft.manifest(findings, metrics.model_dump(mode="json"))
+        write_golden(draft.folder, records["test"] or records["calibration"], variants.run_on_cpu(unfinished))
+        manifest = draft.manifest(findings, metrics.model_dump(mode="json"), variants)
         write_report(
             draft.folder / "report.html",
             inspector=Inspector(Bundle(draft.folder, manifest), opened),
@@ -135,7 +140,7 @@ def train(config: TrainConfig) -> Trained:
             splits=split.parts(),
             history=networks.history,
         )
-        bundle = draft.publish(draft.manifest(findings, metrics.model_dump(mode="json")))
+        bundle = draft.publish(draft.manifest(findings, metrics.model_dump(mode="json"), variants))
     return Trained(bundle, metrics, dataset, split)
 
 

@@ -11,19 +11,21 @@ from pathlib import Path
 
 from models.answer import Inspection
 from service.archive.database import Database
+from service.archive.entries import Entry, Recorded
 from service.archive.errors import (
     ArchiveBusyError,
     ArchiveUnavailableError,
     PictureError,
     UnknownInspectionError,
 )
+from service.archive.filters import Cursor, Filters
 from service.archive.holdings import Holdings
 from service.archive.keeper import Keeper
 from service.archive.orphans import Orphans
 from service.archive.policy import is_clean, read_policy
 from service.archive.presence import Presence
-from service.archive.queries import Cursor, Filters, find, neighbours, page
-from service.archive.recorder import Entry, Recorded, Recorder
+from service.archive.queries import find, neighbours, page
+from service.archive.recorder import Recorder
 from service.archive.records import Record
 from service.archive.retention import Retention
 from service.archive.status import ArchiveStatus
@@ -32,20 +34,11 @@ from service.archive.withdrawal import withdraw
 from service.errors import reason_of
 from service.settings import Settings
 
-OFF = "none"
 # Questions that are answered at the same time, and how long the next one waits for its turn.
 LARGEST_CROWD = 4
 _SECONDS_FOR_A_TURN = 1.0
 
 log = logging.getLogger(__name__)
-
-
-def open_archive(settings: Settings) -> "Archive | None":
-    """The archive that the settings describe, not yet started; None if they want none."""
-    if settings.archive == OFF:
-        log.warning("There is no archive (GLINT_ARCHIVE=none): inspections are gone once they are answered.")
-        return None
-    return Archive(settings)
 
 
 class Archive:

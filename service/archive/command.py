@@ -10,7 +10,8 @@ from service.archive.archive import database_url
 from service.archive.database import Database, faults_told
 from service.archive.errors import ArchiveUnavailableError
 from service.archive.export import ExportFormat, export
-from service.archive.queries import Filters, count
+from service.archive.filters import Filters
+from service.archive.queries import count
 from service.archive.schema import check_schema
 from service.settings import Settings
 

@@ -9,7 +9,8 @@ from typing import Any, Literal, Protocol
 from models.errors import UsageError
 from models.files import replacing
 from service.archive.database import Database
-from service.archive.queries import Cursor, Filters, page
+from service.archive.filters import Cursor, Filters
+from service.archive.queries import page
 from service.archive.records import Record
 
 ExportFormat = Literal["csv", "parquet"]

@@ -3,12 +3,11 @@
 import time
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from models.answer import Inspection
-from models.overlay import MEDIA_TYPE, OverlayFormat
+from models.formats import OVERLAY_MEDIA_TYPES
 from service.archive.database import Database
+from service.archive.entries import Entry, Recorded
 from service.archive.errors import ArchiveUnavailableError, IdempotencyConflictError, NotRecordedError
 from service.archive.keeper import Keeper
 from service.archive.orphans import Orphans
@@ -21,34 +20,6 @@ from service.errors import reason_of
 
 # The caller must hear of a failure before it stops listening.
 _SECONDS_TO_ANSWER = 0.05
-
-
-@dataclass(frozen=True)
-class Entry:
-    """What is to be recorded.
-
-    Attributes:
-        photo: the encoded photo.
-        overlay: the encoded overlay, if one was drawn.
-        overlay_format: its format.
-        request_key: what makes a repeated request known (see `Archive.request_key`).
-    """
-
-    inspection: Inspection
-    photo: bytes
-    overlay: bytes | None = None
-    overlay_format: OverlayFormat | None = None
-    request_key: str | None = None
-
-
-@dataclass(frozen=True)
-class Recorded:
-    """What is in the archive; `repeated` if an earlier request put it there."""
-
-    inspection: Inspection
-    overlay: bytes | None
-    overlay_format: OverlayFormat | None
-    repeated: bool
 
 
 class Recorder:
@@ -95,7 +66,7 @@ class Recorder:
         try:
             self._store.write(photo, entry.photo)
             if entry.overlay is not None and entry.overlay_format is not None:
-                suffix = f".overlay{SUFFIXES[MEDIA_TYPE[entry.overlay_format]]}"
+                suffix = f".overlay{SUFFIXES[OVERLAY_MEDIA_TYPES[entry.overlay_format]]}"
                 overlay = path_of(record.id, record.time, suffix)
                 self._store.write(overlay, entry.overlay)
         except Exception as error:  # each kind of store fails with errors of its own

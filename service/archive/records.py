@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Literal
 
 from models.answer import Inspection
-from models.overlay import OverlayFormat
+from models.formats import OverlayFormat
 
 # kept: in the store. not_kept: the policy said no. removing: retention is at it. removed: it was.
 PhotoState = Literal["kept", "not_kept", "removing", "removed"]

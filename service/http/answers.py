@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
 from models.answer import Inspection
-from models.overlay import MEDIA_TYPE, OverlayFormat
+from models.formats import OVERLAY_MEDIA_TYPES, OverlayFormat
 from service.inspection import Inspected
 
 REPLAY_HEADER = "Idempotent-Replay"
@@ -47,7 +47,9 @@ def json_answer(inspected: Inspected) -> Response:
     headers = {REPLAY_HEADER: "true"} if inspected.repeated else None
     if inspected.overlay is None or form is None:
         return Response(inspection.model_dump_json(), headers=headers, media_type="application/json")
-    heatmap = Heatmap(media_type=MEDIA_TYPE[form], data=base64.b64encode(inspected.overlay).decode("ascii"))
+    heatmap = Heatmap(
+        media_type=OVERLAY_MEDIA_TYPES[form], data=base64.b64encode(inspected.overlay).decode("ascii")
+    )
     answer = InspectionAnswer.model_construct(**dict(inspection), heatmap=heatmap)
     return Response(answer.model_dump_json(), headers=headers, media_type="application/json")
 
@@ -67,7 +69,7 @@ def picture_answer(inspected: Inspected, form: OverlayFormat) -> Response:
         REPLAY_HEADER: "true" if inspected.repeated else None,
     }
     headers = {name: in_header(value) for name, value in said.items() if value is not None}
-    return Response(inspected.overlay or b"", media_type=MEDIA_TYPE[form], headers=headers)
+    return Response(inspected.overlay or b"", media_type=OVERLAY_MEDIA_TYPES[form], headers=headers)
 
 
 def in_header(value: str) -> str:

@@ -2,20 +2,22 @@
 
 import re
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Query, Request
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, WithJsonSchema
 from starlette.responses import Response
 
 from models.answer import Inspection
-from models.overlay import MEDIA_TYPE
-from service.archive.archive import Archive
+from models.formats import OVERLAY_MEDIA_TYPES
 from service.archive.errors import ArchiveOffError, UnknownInspectionError
-from service.archive.queries import Cursor, Filters
+from service.archive.filters import Cursor, Filters
 from service.archive.records import Record
 from service.http.documentation import problem_responses
 from service.http.fields import MAX_LENGTH, TEXT_PATTERN, check_text
+
+if TYPE_CHECKING:
+    from service.archive.archive import Archive
 
 LARGEST_PAGE = 500
 
@@ -167,10 +169,10 @@ def overlay(request: Request, inspection_id: InspectionId) -> Response:
     record = _find(request, inspection_id)
     data = _archive(request).picture(record, record.overlay)
     form = record.overlay_format
-    return Response(data, media_type=MEDIA_TYPE[form] if form else None)
+    return Response(data, media_type=OVERLAY_MEDIA_TYPES[form] if form else None)
 
 
-def _archive(request: Request) -> Archive:
+def _archive(request: Request) -> "Archive":
     archive: Archive | None = request.app.state.archive
     if archive is None:
         raise ArchiveOffError

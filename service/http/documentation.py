@@ -54,6 +54,7 @@ EXAMPLE_ANSWER: dict[str, Any] = {
     "bundle_version": "20260101-120000",
     "provider": "CPUExecutionProvider",
     "provider_fallback": "",
+    "precision": "fp32",
     "image": {
         "width": 640,
         "height": 480,

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from models.overlay import OverlayFormat
+from models.formats import OverlayFormat
 from service.errors import RequestError
 
 MAX_LENGTH = 128

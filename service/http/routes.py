@@ -78,6 +78,8 @@ class PartAnswer(BaseModel):
     trunk: TrunkProvenance
     provider: str = Field(description="The execution provider that really runs.")
     provider_fallback: str = Field(description="Why no GPU is used, if one was looked for.")
+    precision: str = Field(description="Of the graph that runs: fp32, fp16 or int8.")
+    precision_reason: str = Field(description="Why that graph was chosen.")
     drift: PartDrift | None = Field(
         description="Whether photos still look like the calibration photos; null while it is being loaded."
     )
@@ -165,6 +167,8 @@ async def parts(request: Request) -> list[PartAnswer]:
                 trunk=manifest.trunk,
                 provider=loaded.inspector.provider,
                 provider_fallback=loaded.inspector.provider_fallback,
+                precision=loaded.inspector.variant.precision,
+                precision_reason=loaded.inspector.variant.reason,
                 drift=drifts.get(part),
             )
         )

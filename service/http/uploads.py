@@ -9,7 +9,7 @@ from starlette.datastructures import Headers, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
 from models.errors import PhotoError
-from models.photo import MEDIA_TYPES
+from models.formats import MEDIA_TYPES
 from service.errors import RequestError
 from service.http.fields import NAMES
 

@@ -1,14 +1,11 @@
 """The page of one inspection, and the pictures and the map that it shows."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from models.answer import Inspection
-from models.heat_map import HeatMap
-from models.overlay import LARGEST_OPACITY, heat_colours
 from service.access.rules import STATION
 from service.archive.errors import PictureError
 from service.station.entries import kind_of
@@ -17,6 +14,9 @@ from service.station.pages import PageRoute
 from service.station.recent import Picture
 from service.station.sources import Shown, Sources
 from service.station.station import Station
+
+if TYPE_CHECKING:
+    from models.heat_map import HeatMap
 
 _PAGE = f"{STATION}inspections/{{inspection_id}}"
 
@@ -73,11 +73,10 @@ def heat_map(request: Request, inspection_id: str) -> Response:
     found = sources.heat_map(sources.find(inspection_id))
     if found is None:
         raise _no_overlay()
-    values = found.on_photo().astype("<f4")
-    return Response(np.ascontiguousarray(values).tobytes(), media_type="application/octet-stream")
+    return Response(found.on_photo().astype("<f4").tobytes(), media_type="application/octet-stream")
 
 
-def _pictures(sources: Sources, shown: Shown) -> tuple[str, bool, bool, HeatMap | None]:
+def _pictures(sources: Sources, shown: Shown) -> tuple[str, bool, bool, "HeatMap | None"]:
     """Why there is no photo, whether there is one, whether there is an overlay, and the map."""
     record = shown.record
     if record is not None and record.photo_state != "kept":
@@ -88,7 +87,7 @@ def _pictures(sources: Sources, shown: Shown) -> tuple[str, bool, bool, HeatMap 
         return error.code, True, False, None
 
 
-def _viewer_data(inspection: Inspection, heat: HeatMap | None, *, has_overlay: bool) -> dict[str, Any]:
+def _viewer_data(inspection: Inspection, heat: "HeatMap | None", *, has_overlay: bool) -> dict[str, Any]:
     path = f"{STATION}inspections/{inspection.id}"
     data: dict[str, Any] = {
         "width": inspection.image.width,
@@ -99,6 +98,8 @@ def _viewer_data(inspection: Inspection, heat: HeatMap | None, *, has_overlay: b
         "regions": [region.model_dump() for region in inspection.regions],
     }
     if heat is not None:
+        from models.overlay import LARGEST_OPACITY, heat_colours
+
         data["map"] = {
             "path": f"{path}/map",
             "height": heat.place.height,

@@ -1,12 +1,13 @@
-"""Photos in a form that browsers show: to their last pixel, or small for the board."""
+"""Photos in a form that browsers show: to their last pixel, or small for the board.
+
+What touches pixels is imported when it is needed: the service starts without it.
+"""
 
 import threading
 from collections import OrderedDict
 
 from models.answer import ImageFacts
-from models.overlay import MAX_SIDE, encode_picture
-from models.photo import PhotoLimits, decode_photo
-from models.preprocessing import resize
+from models.formats import PhotoLimits
 from service.station.recent import Picture
 
 _SHOWN_BY_BROWSERS = ("image/jpeg", "image/png", "image/webp", "image/bmp")
@@ -24,6 +25,9 @@ def displayable(photo: Picture, facts: ImageFacts, white_level: int, limits: Pho
     """
     if photo.media_type in _SHOWN_BY_BROWSERS and facts.bit_depth == 8:
         return photo
+    from models.overlay import encode_picture
+    from models.photo import decode_photo
+
     pixels = decode_photo(photo.data, white_level=white_level, limits=limits).pixels
     return Picture(encode_picture(pixels, "png"), "image/png")
 
@@ -50,6 +54,10 @@ class Previews:
             return self._made[inspection_id]
 
     def _make(self, photo: Picture, white_level: int) -> Picture:
+        from models.overlay import MAX_SIDE, encode_picture
+        from models.photo import decode_photo
+        from models.resizing import resize
+
         pixels = decode_photo(photo.data, white_level=white_level, limits=self._limits).pixels
         shrink = min(1.0, MAX_SIDE / max(pixels.shape[:2]))
         height, width = (max(1, round(side * shrink)) for side in pixels.shape[:2])

@@ -5,7 +5,7 @@ from collections import OrderedDict
 from dataclasses import dataclass
 
 from models.answer import Inspection
-from models.overlay import MEDIA_TYPE
+from models.formats import OVERLAY_MEDIA_TYPES
 from service.inspection import Seen
 from service.station.entries import Entry
 
@@ -75,7 +75,7 @@ class Recent:
         """Keep the pictures of an inspection, and let go of the oldest that do not fit any more."""
         overlay = None
         if seen.overlay is not None and seen.overlay_format is not None:
-            overlay = Picture(seen.overlay, MEDIA_TYPE[seen.overlay_format])
+            overlay = Picture(seen.overlay, OVERLAY_MEDIA_TYPES[seen.overlay_format])
         photo = Picture(seen.photo, seen.inspection.image.media_type) if self._keeps_photos else None
         pictures = Pictures(seen.inspection, photo, overlay)
         with self._lock:

@@ -4,19 +4,22 @@ import logging
 import re
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from models.answer import Inspection
-from models.heat_map import HeatMap, read_map
-from models.photo import PhotoLimits
-from service.archive.archive import Archive
+from models.formats import PhotoLimits
 from service.archive.errors import PictureError, UnknownInspectionError
-from service.archive.queries import Filters
+from service.archive.filters import Filters
 from service.archive.records import Record
 from service.registry import Registry
 from service.settings import Settings
 from service.station.entries import Entry, entry_of_record
 from service.station.pictures import Previews, displayable
 from service.station.recent import Picture, Recent
+
+if TYPE_CHECKING:
+    from models.heat_map import HeatMap
+    from service.archive.archive import Archive
 
 _WHITE = 65535
 NEIGHBOURS = 4
@@ -37,7 +40,7 @@ class Sources:
     """Answers from memory what it can, from the archive what it must. Safe to use from several threads."""
 
     def __init__(
-        self, recent: Recent, archive: Archive | None, registry: Registry, settings: Settings
+        self, recent: Recent, archive: "Archive | None", registry: Registry, settings: Settings
     ) -> None:
         self._recent = recent
         self._archive = archive
@@ -116,13 +119,15 @@ class Sources:
         data = self._archive.picture(shown.record, shown.record.overlay)
         return Picture(data, "image/png" if shown.record.overlay.endswith(".png") else "image/jpeg")
 
-    def heat_map(self, shown: Shown) -> HeatMap | None:
+    def heat_map(self, shown: Shown) -> "HeatMap | None":
         """The raw map, if one was kept with the overlay.
 
         Raises:
             PictureError: when it was kept once.
             ServiceError: when the archive cannot be asked.
         """
+        from models.heat_map import read_map
+
         overlay = self.overlay(shown)
         try:
             return read_map(overlay.data) if overlay else None

@@ -19,9 +19,10 @@ import numpy as np
 import numpy.typing as npt
 
 from models.decision import CLEAN
+from models.measuring import measure
 from models.photo import read_photo
 from models.preprocessing import Preprocessing, default_size
-from models.quality import QualityGate, measure
+from models.quality import QualityGate
 from tests.benchmarks.report import table, write_section
 from training.data.layouts import read_dataset
 from training.data.samples import Sample

@@ -26,7 +26,7 @@ from models.inspector import Inspector
 from models.overlay import encode_picture
 from service.archive.archive import Archive
 from service.archive.candidates import candidate_of
-from service.archive.recorder import Entry
+from service.archive.entries import Entry
 from service.archive.records import Record
 from service.archive.tables import inspections, reviews
 from service.review.desk import Desk

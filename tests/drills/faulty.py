@@ -156,7 +156,7 @@ def main() -> None:
     orders = Path(os.environ[ORDERS])
     provider = CUDA if os.environ[PRETEND_GPU] else CPU
 
-    def open_faulty(model: Path, device: str, threads: int | None) -> OpenSession:
+    def open_faulty(model: Path, device: str, threads: int | None, **_of_a_gpu: Any) -> OpenSession:
         session = open_session(model, "cpu", threads=1).session
         return OpenSession(FaultySession(session, provider, orders), provider)
 

@@ -4,9 +4,10 @@ import cv2
 import numpy as np
 import pytest
 
+from models.formats import OverlayFormat
 from models.heat_map import HeatMap, attach_map, read_map
 from models.manifest import HeatmapScale
-from models.overlay import OverlayFormat, encode_picture
+from models.overlay import encode_picture
 from models.preprocessing import Placement, Preprocessing
 
 SCALE = HeatmapScale(start=2.4, limit=3.0, top=6.0)

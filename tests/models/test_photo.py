@@ -9,7 +9,8 @@ import pytest
 from PIL import Image, ImageOps
 
 from models.errors import PhotoError
-from models.photo import MEDIA_TYPES, PhotoLimits, decode_photo, read_photo
+from models.formats import MEDIA_TYPES, PhotoLimits
+from models.photo import decode_photo, read_photo
 from tests.models.photo_files import (
     bmp_header,
     chunk,

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from models.errors import PhotoError
+from models.formats import PhotoLimits
 from models.integrity import find_jpeg_end
-from models.photo import Photo, PhotoLimits, decode_photo
+from models.photo import Photo, decode_photo
 from tests.models.photo_files import every_kind, save, textured, tiff
 
 FILES = every_kind()

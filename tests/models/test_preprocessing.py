@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from models.preprocessing import DEFAULT_AREA, Preprocessing, default_size, map_on_photo, resize
+from models.preprocessing import DEFAULT_AREA, Preprocessing, default_size
 from models.regions import find_regions
+from models.resizing import map_on_photo, resize
 
 SIDES = st.integers(64, 700)
 

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
+from models.measuring import measure
 from models.preprocessing import Preprocessing
-from models.quality import READING_NAMES, QualityGate, QualityReadings, Range, measure, refusals
+from models.quality import READING_NAMES, QualityGate, QualityReadings, Range, refusals
 from tests.tiny_bundle import Pixels
 
 SIZE = Preprocessing(height=128, width=128)

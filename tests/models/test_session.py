@@ -1,12 +1,19 @@
 """Which device is asked for, and the proof of which one runs."""
 
-from collections.abc import Sequence
+import ctypes
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime as ort
 import pytest
 
+from models.cuda.options import CudaSettings
+from models.cuda.tensorrt import TENSORRT
 from models.errors import BundleError, DeviceError
 from models.session import CPU, CUDA, Device, open_session, plan_session, prove_provider
 
@@ -97,6 +104,78 @@ def test_onnx_runtime_may_not_swap_the_device_by_itself(graph: Path, device: Dev
     assert open_session(graph, device).session._enable_fallback is False
 
 
+class Driverless:
+    """The functions of NVIDIA's driver, all of which succeed and do nothing."""
+
+    def __getattr__(self, name: str) -> Callable[..., int]:
+        return lambda *_: 0
+
+
+@pytest.fixture
+def pretended_gpu(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """A machine with a driver, on which ONNX Runtime opens a session on the CPU whatever it is asked for.
+
+    What it is asked for is noted.
+    """
+    asked: list[dict[str, Any]] = []
+    session = ort.InferenceSession
+
+    def open_on_the_cpu(model: bytes, **given: Any) -> Any:
+        asked.append(given)
+        return session(model, providers=[CPU])
+
+    monkeypatch.setattr(ort, "InferenceSession", open_on_the_cpu)
+    monkeypatch.setattr(ort, "preload_dlls", lambda: None)
+    monkeypatch.setattr(ctypes, "CDLL", lambda *_, **__: Driverless())
+    return asked
+
+
+def test_a_session_that_opens_elsewhere_is_refused(graph: Path, pretended_gpu: list[dict[str, Any]]) -> None:
+    with pytest.raises(DeviceError, match=f"runs on {CPU}"):
+        open_session(graph, "cuda", cuda=CudaSettings(memory_mb=1000), half=True)
+    (asked,) = pretended_gpu
+    ((provider, options),) = asked["providers"]
+    assert provider == CUDA
+    assert (options["gpu_mem_limit"], options["prefer_nhwc"]) == ("1048576000", "1")
+    assert asked["enable_fallback"] == 0
+    assert asked["sess_options"].get_session_config_entry("session.disable_cpu_ep_fallback") == "1"
+
+
+def test_auto_takes_the_cpu_when_a_session_opens_elsewhere(
+    graph: Path, pretended_gpu: list[dict[str, Any]]
+) -> None:
+    opened = open_session(graph, "auto", threads=1)
+    assert opened.provider == CPU
+    assert CPU in opened.fallback
+    assert opened.runs is None
+
+
+def test_an_onnx_runtime_without_cuda_is_told(graph: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ort, "get_available_providers", lambda: [CPU])
+    with pytest.raises(DeviceError, match="no CUDA provider"):
+        open_session(graph, "cuda")
+
+
+def test_tensorrt_without_engines_is_refused_before_anything_is_opened(
+    graph: Path, tmp_path: Path, pretended_gpu: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(DeviceError, match="no finished TensorRT engines") as error:
+        open_session(graph, "cuda", cuda=CudaSettings(tensorrt=tmp_path))
+    assert "glint warmup" in error.value.remedy
+    assert pretended_gpu == []
+
+
+def test_engines_are_built_only_when_that_is_asked_for(
+    graph: Path, tmp_path: Path, pretended_gpu: list[dict[str, Any]]
+) -> None:
+    with pytest.raises(DeviceError, match=f"runs on {CPU}"):
+        open_session(graph, "cuda", cuda=CudaSettings(tensorrt=tmp_path, build_engines=True))
+    ((first, options), (second, _)) = pretended_gpu[0]["providers"]
+    assert (first, second) == (TENSORRT, CUDA)
+    assert Path(options["trt_engine_cache_path"]).parent == tmp_path
+    assert list(tmp_path.iterdir()) == [], "nothing is left of a build that failed"
+
+
 def test_a_session_on_cuda_passes() -> None:
     prove_provider(ClaimingSession([CUDA, CPU]), CUDA)
 
@@ -112,3 +191,11 @@ def test_a_file_that_is_no_graph_is_refused(tmp_path: Path, content: bytes) -> N
 def test_a_missing_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BundleError, match=r"missing\.onnx"):
         open_session(tmp_path / "missing.onnx", "cpu")
+
+
+def test_onnx_runtime_keeps_and_sends_no_telemetry(tmp_path: Path) -> None:
+    environment = {**os.environ, "HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    environment.pop("ORT_DISABLE_TELEMETRY", None)
+    load = "import models.session, time; time.sleep(0.5)"
+    subprocess.run([sys.executable, "-c", load], env=environment, check=True)
+    assert list(tmp_path.iterdir()) == []

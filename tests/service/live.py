@@ -39,6 +39,11 @@ class Live:
         finally:
             connection.close()
 
+    def cpu_seconds(self) -> float:
+        """CPU time of all its threads so far, user and system."""
+        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
     def terminate(self) -> None:
         """Ask it to end, as a supervisor does."""
         self.process.send_signal(signal.SIGTERM)
@@ -106,12 +111,21 @@ def serving(
 
 def wait_until_ready(live: Live, *also: int) -> None:
     """Wait until /readyz answers 200, or one of `also`."""
+    _wait_for(live, "/readyz", {200, *also})
+
+
+def wait_until_answering(live: Live) -> None:
+    """Wait until /healthz answers 200, which it does while bundles are being loaded."""
+    _wait_for(live, "/healthz", {200})
+
+
+def _wait_for(live: Live, path: str, statuses: set[int]) -> None:
     last = time.monotonic() + SECONDS
     while time.monotonic() < last:
         if live.process.poll() is not None:
             raise AssertionError(f"the service ended: {live.log.read_text()}")
         try:
-            if live.get("/readyz")[0] in (200, *also):
+            if live.get(path)[0] in statuses:
                 return
         except OSError:
             pass

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from models.inspector import Inspector, Outputs
-from service.archive.recorder import Entry, Recorded
+from service.archive.entries import Entry, Recorded
 from service.batching import Batcher
 from service.registry import Registry
 from tests.service.conftest import StartClient

@@ -23,9 +23,16 @@ def test_importing_the_service_loads_no_training_library(module: str) -> None:
     assert modules_after(f"import {module}") & HEAVY == set()
 
 
+def test_importing_the_application_loads_neither_pixels_nor_a_database() -> None:
+    late = {"cv2", "numpy", "PIL", "onnxruntime", "sqlalchemy", "alembic", "fsspec"}
+    assert modules_after("import service.app") & late == set()
+
+
 def test_making_the_application_loads_no_runtime() -> None:
     loaded = modules_after("from service.app import create_app; create_app()")
-    assert loaded & (HEAVY | {"onnxruntime", "alembic", "pyarrow", "s3fs", "psycopg"}) == set()
+    assert (
+        loaded & (HEAVY | {"onnxruntime", "cv2", "numpy", "alembic", "pyarrow", "s3fs", "psycopg"}) == set()
+    )
 
 
 def test_the_commands_cost_nothing_until_they_are_used() -> None:

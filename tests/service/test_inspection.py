@@ -11,7 +11,13 @@ import pytest
 from models.errors import PhotoError
 from models.inspector import Inspector
 from models.photo import decode_photo
-from service.errors import DeadlineError, InferenceError, QueueFullError, UntrustworthyError
+from service.errors import (
+    DeadlineError,
+    InferenceError,
+    QueueFullError,
+    QueueTooLongError,
+    UntrustworthyError,
+)
 from service.inspection import Inspected, InspectionService, Order
 from service.registry import Registry
 from service.settings import Settings
@@ -32,10 +38,10 @@ Start = Callable[..., InspectionService]
 
 @pytest.fixture
 def start(tiny_bundles: Path) -> Iterator[Start]:
-    """Start a service with the given settings."""
+    """Start a service with the given settings; its device may look slow from what it did before."""
     with ExitStack() as running:
 
-        def start_one(**settings: object) -> InspectionService:
+        def start_one(*, seconds_a_photo: float = 0.0, **settings: object) -> InspectionService:
             given = {
                 "bundles": tiny_bundles,
                 "device": "cpu",
@@ -46,6 +52,8 @@ def start(tiny_bundles: Path) -> Iterator[Start]:
             }
             registry = Registry(Settings.of(**given), on_death=lambda error: None)
             registry.load()
+            if seconds_a_photo:
+                registry.part(None).batcher.pace.learn(seconds_a_photo)
             service = InspectionService(registry, Settings.of(**given))
             running.callback(service.close)
             running.callback(registry.close, 5.0)
@@ -147,3 +155,17 @@ def test_photos_at_the_same_time_get_their_own_answers(service: InspectionServic
     answers = [(done.inspection.serial, done.inspection.verdict) for done in asyncio.run(inspect_all())]
     expected = [(str(n), paint.__name__.removesuffix("_photo")) for n, paint in enumerate(paints)]
     assert answers == expected
+
+
+def test_a_photo_that_would_wait_past_its_deadline_is_refused_at_once(start: Start) -> None:
+    service, data = start(seconds_a_photo=1000.0), encode(clean_photo(), ".jpg")
+
+    async def inspect_two() -> list[Inspected | BaseException]:
+        both = (service.inspect(order(data)), service.inspect(order(data)))
+        return await asyncio.gather(*both, return_exceptions=True)
+
+    alone, behind = asyncio.run(inspect_two())
+    # What was measured in a bad moment must not refuse everything for ever.
+    assert isinstance(alone, Inspected)
+    assert isinstance(behind, QueueTooLongError)
+    assert behind.code == "queue_full"

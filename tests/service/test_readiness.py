@@ -5,9 +5,11 @@ import threading
 import time
 from pathlib import Path
 
-from models.bundle import MANIFEST
+from models.bundle import MANIFEST, Bundle
+from models.cpu import read_cpu_features
 from models.inspector import Outputs
 from models.session import CPU
+from models.variants import choose_variant
 from tests.service.conftest import StartClient
 from tests.service.forging import forge
 from tests.tiny_bundle import Pixels, clean_photo, encode, make_tiny_bundle
@@ -16,7 +18,7 @@ GOOD = encode(clean_photo(), ".jpg")
 JPEG = {"content-type": "image/jpeg"}
 
 
-def test_a_ready_service_says_what_runs_where(start: StartClient) -> None:
+def test_a_ready_service_says_what_runs_where(start: StartClient, tiny_bundle: Path) -> None:
     client = start()
     response = client.get("/readyz")
     assert response.status_code == 200
@@ -30,6 +32,10 @@ def test_a_ready_service_says_what_runs_where(start: StartClient) -> None:
                 "version": "20260101-000000",
                 "provider": CPU,
                 "provider_fallback": "",
+                "precision": "fp32",
+                "precision_reason": choose_variant(
+                    Bundle.open(tiny_bundle).manifest, "cpu", read_cpu_features()
+                ).reason,
             }
         },
     }

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from models.errors import UsageError
+from models.measuring import measure
 from models.preprocessing import Preprocessing
-from models.quality import READING_NAMES, QualityGate, measure
+from models.quality import READING_NAMES, QualityGate
 from tests.models.test_quality import part
 from tests.tiny_bundle import Pixels
 from training.data.samples import Sample

@@ -38,7 +38,13 @@ def photos(tmp_path_factory) -> Path:
 
 def config(photos: Path, bundles: Path, **changes) -> TrainConfig:
     quick = FinetuneConfig(epochs=1, views=2, batch=8, epoch_samples=16)
-    given = {"trunk": "none", "image_size": (64, 80), "padim": PadimConfig(dims=12), "finetune": quick}
+    given = {
+        "trunk": "none",
+        "image_size": (64, 80),
+        "int8": False,
+        "padim": PadimConfig(dims=12),
+        "finetune": quick,
+    }
     return TrainConfig(photos=photos, part="bracket", bundles=bundles, progress=False, **{**given, **changes})
 
 
@@ -54,6 +60,40 @@ def test_bundle_is_complete_and_verifies(trained) -> None:
     assert sum(name.startswith("golden/") for name in names) == 5
     assert [path.name for path in bundle.path.parent.iterdir()] == [bundle.manifest.version]
     assert Inspector.load(bundle.path, "cpu").check_golden() == []
+
+
+def test_the_fp16_form_travels_with_how_far_it_is_from_fp32(trained) -> None:
+    variant = trained.bundle.manifest.variants["fp16"]
+    assert trained.bundle.file(variant.file).is_file()
+    assert variant.agreement is not None
+    assert variant.agreement.flips == 0
+    assert 0.0 < variant.agreement.score <= 0.005
+    assert variant.agreement.photos == trained.bundle.manifest.dataset.photos["calibration"]["clean"] + 2
+
+
+def test_the_bundle_has_an_int8_graph_or_says_why_not(photos: Path, tmp_path: Path) -> None:
+    bundle = train(config(photos, tmp_path, int8=True)).bundle
+    manifest = bundle.manifest
+    assert set(manifest.variants) | set(manifest.left_out) == {"fp32", "fp16", "int8"}
+    assert set(manifest.variants).isdisjoint(manifest.left_out)
+    recorded = {name for golden in bundle.golden_results() for name in golden.variants}
+    if "int8" in manifest.variants:
+        assert recorded == {"int8"}
+        assert Inspector.load(bundle.path, "cpu", precision="int8").check_golden() == []
+        agreement = manifest.variants["int8"].agreement
+        assert agreement is not None
+        assert 0 < agreement.photos <= sum(manifest.dataset.photos["calibration"].values())
+    else:
+        assert recorded == set()
+        assert "inspector.int8.onnx" not in manifest.files
+        assert "allowed" in manifest.left_out["int8"] or "verdict" in manifest.left_out["int8"]
+
+
+def test_what_was_not_asked_for_is_said(trained) -> None:
+    manifest = trained.bundle.manifest
+    assert "--no-int8" in manifest.left_out["int8"]
+    assert "int8" not in manifest.variants
+    assert manifest.training["int8"] is False
 
 
 def test_manifest_says_where_everything_came_from(trained) -> None:

@@ -8,8 +8,8 @@ from pathlib import Path
 from models.classes import CLEAN_NAMES, CLUTTER
 from models.decision import CLEAN, RESERVED_CLASSES
 from models.errors import DatasetError
+from models.formats import SUFFIXES
 from models.manifest import NAME_PATTERN
-from models.photo import SUFFIXES
 from training.data.samples import Prescription, Skipped
 
 

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from models.errors import DatasetError, PhotoError
 from models.inspector import Inspector
-from models.preprocessing import resize
+from models.resizing import resize
 from training.data.samples import Sample, read_mask
 from training.summary import Record
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from models.decision import ANOMALOUS, CLEAN, INVALID
 from models.manifest import LimitOrigins, Manifest, RateInterval
+from models.variants import describe
 from training.data.samples import Sample
 from training.summary import Metrics
 
@@ -218,6 +219,10 @@ def settings_tables(manifest: Manifest) -> dict[str, list[tuple[str, str]]]:
         "Trunk weights": trunk,
         "Agreement of the exported graphs with torch (largest differences)": [
             (name, f"{value:.3g}") for name, value in manifest.agreement.items()
+        ],
+        "Graphs of other precisions, against fp32 on held-out photos": [
+            *((name, describe(v)) for name, v in manifest.variants.items() if name != "fp32"),
+            *((name, f"left out: {reason}") for name, reason in manifest.left_out.items()),
         ],
         "Libraries": sorted(manifest.libraries.items()),
     }

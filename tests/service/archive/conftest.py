@@ -11,7 +11,7 @@ from models.answer import Inspection
 from models.inspector import Inspector
 from models.overlay import encode_picture
 from service.archive.archive import Archive
-from service.archive.recorder import Entry, Recorded
+from service.archive.entries import Entry, Recorded
 from service.settings import Settings
 from tests.tiny_bundle import anomalous_photo, clean_photo, encode, scratched_photo
 

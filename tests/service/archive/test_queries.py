@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import event
 
 from service.archive.archive import Archive
-from service.archive.queries import Filters
+from service.archive.filters import Filters
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ import pytest
 from sqlalchemy import event
 
 from service.archive.archive import LARGEST_CROWD, Archive
+from service.archive.entries import Recorded
 from service.archive.errors import (
     ArchiveBusyError,
     ArchiveUnavailableError,
@@ -19,9 +20,8 @@ from service.archive.errors import (
     NotRecordedError,
     PictureError,
 )
+from service.archive.filters import Filters
 from service.archive.presence import Presence
-from service.archive.queries import Filters
-from service.archive.recorder import Recorded
 from tests.drills.evidence import files_below
 from tests.service.archive.conftest import MakeEntry, StartArchive, record, wait_until
 

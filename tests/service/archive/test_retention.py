@@ -9,8 +9,8 @@ from sqlalchemy import text, update
 from service.archive import retention
 from service.archive.archive import Archive
 from service.archive.errors import PictureError, UnknownInspectionError
+from service.archive.filters import Filters
 from service.archive.presence import Presence
-from service.archive.queries import Filters
 from service.archive.tables import inspections, writers
 from service.review.desk import Desk
 from service.review.items import Wish

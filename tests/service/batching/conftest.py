@@ -47,8 +47,10 @@ class Workers:
         self.made: list[Batcher] = []
         self.deaths: list[BaseException] = []
 
-    def start(self, buckets: Sequence[int] = (1, 2, 4), capacity: int = 16) -> Batcher:
-        batcher = Batcher("test", buckets=buckets, capacity=capacity, on_death=self.deaths.append)
+    def start(self, buckets: Sequence[int] = (1, 2, 4), capacity: int = 16, lanes: int = 1) -> Batcher:
+        batcher = Batcher(
+            "test", buckets=buckets, capacity=capacity, on_death=self.deaths.append, lanes=lanes
+        )
         self.made.append(batcher)
         return batcher
 
