@@ -43,7 +43,7 @@ def serve(settings: Settings) -> None:
     archive = open_archive(settings)
     app = create_app(settings, registry=registry, archive=archive)
     with contextlib.ExitStack() as opened:
-        sockets = [opened.enter_context(each) for each in _bind_all(settings)]
+        sockets = [opened.enter_context(each) for each in listen(settings)]
         if settings.device == "cuda":
             registry.load()
         if archive is not None:
@@ -70,7 +70,12 @@ def _run(app: FastAPI, settings: Settings, sockets: list[socket.socket]) -> None
     _end_what_hangs()
 
 
-def _bind_all(settings: Settings) -> Iterator[socket.socket]:
+def listen(settings: Settings) -> Iterator[socket.socket]:
+    """Take the ports of the settings, one socket each; nobody can connect before a server listens on it.
+
+    Raises:
+        SettingsError: when a port cannot be had.
+    """
     yield _bind(settings.host, settings.port, "--host", "--port")
     if settings.management_port is not None:
         host, port = settings.management_host, settings.management_port
@@ -78,8 +83,11 @@ def _bind_all(settings: Settings) -> Iterator[socket.socket]:
 
 
 def _bind(host: str, port: int, host_option: str, port_option: str) -> socket.socket:
-    """Take the port; nobody can connect before the server listens."""
-    bound = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    """Take one port."""
+    # asyncio sends answers without delay (TCP_NODELAY) only where the protocol is named; else the end of an
+    # answer waits about 40 ms for the client to acknowledge its beginning.
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    bound = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     if bound.family == socket.AF_INET6:
         bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)

@@ -1,5 +1,7 @@
 """What keeps the service from starting is said at once, and leaves nothing behind."""
 
+import asyncio
+import contextlib
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +12,7 @@ import pytest
 from service.access.errors import ExposureError, KeysError
 from service.errors import SettingsError
 from service.registry import Registry
-from service.server import serve
+from service.server import listen, serve
 from service.settings import Settings
 
 
@@ -48,3 +50,22 @@ def test_an_address_that_would_be_open_to_all(given: dict[str, Any]) -> None:
 def test_keys_that_are_not_there(given: dict[str, Any], tmp_path: Path) -> None:
     with pytest.raises(KeysError):
         serve(Settings.of(**given, keys=tmp_path / "keys.json", port=0))
+
+
+def test_answers_are_sent_without_delay(given: dict[str, Any]) -> None:
+    async def is_without_delay(bound: socket.socket) -> bool:
+        connected: asyncio.Future[asyncio.StreamWriter] = asyncio.get_running_loop().create_future()
+        server = await asyncio.start_server(lambda _, writer: connected.set_result(writer), sock=bound)
+        _, client = await asyncio.open_connection(*bound.getsockname())
+        writer = await connected
+        option = writer.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+        for each in (client, writer):
+            each.close()
+        server.close()
+        await server.wait_closed()
+        return bool(option)
+
+    with contextlib.ExitStack() as opened:
+        for bound in listen(Settings.of(**given, port=0)):
+            opened.enter_context(bound)
+            assert asyncio.run(is_without_delay(bound))
