@@ -65,8 +65,9 @@ def _run(app: FastAPI, settings: Settings, sockets: list[socket.socket]) -> None
         proxy_headers=False,
         h11_max_incomplete_event_size=MAX_HEADER_BYTES,
     )
-    with _signals_end_quietly():
-        uvicorn.Server(config).run(sockets=sockets)
+    server = uvicorn.Server(config)
+    with _signals_end_quietly(server):
+        server.run(sockets=sockets)
     _end_what_hangs()
 
 
@@ -117,19 +118,20 @@ def _end_what_hangs() -> None:
 
 
 @contextlib.contextmanager
-def _signals_end_quietly() -> Iterator[None]:
+def _signals_end_quietly(server: uvicorn.Server) -> Iterator[None]:
     """Make a drained shutdown exit with code 0.
 
     uvicorn raises the signal it was stopped by once more when it is done, for whoever handled it before;
-    Python's own handlers would end the process as if it had failed.
+    Python's own handlers would end the process as if it had failed. A signal that comes before uvicorn
+    listens for it stops it as well.
     """
-    before = {number: signal.signal(number, _ignore) for number in (signal.SIGTERM, signal.SIGINT)}
+
+    def stop(number: int, frame: object) -> None:
+        server.should_exit = True
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
         yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def _ignore(number: int, frame: object) -> None:
-    """Do nothing more: uvicorn has acted on the signal already."""

@@ -2,7 +2,10 @@
 
 import asyncio
 import contextlib
+import signal
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -69,3 +72,28 @@ def test_answers_are_sent_without_delay(given: dict[str, Any]) -> None:
         for bound in listen(Settings.of(**given, port=0)):
             opened.enter_context(bound)
             assert asyncio.run(is_without_delay(bound))
+
+
+STOPPED_EARLY = """
+import signal, sys
+from pathlib import Path
+import uvicorn
+from service.server import serve
+from service.settings import Settings
+
+run = uvicorn.Server.run
+
+def run_when_stopped(server, *args, **kwargs):
+    signal.raise_signal(int(sys.argv[2]))
+    run(server, *args, **kwargs)
+
+uvicorn.Server.run = run_when_stopped
+serve(Settings.of(bundles=Path(sys.argv[1]), device="cpu", port=0, archive="none"))
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_right_at_the_start_is_not_lost(tiny_bundles: Path, number: signal.Signals) -> None:
+    command = [sys.executable, "-c", STOPPED_EARLY, str(tiny_bundles), str(int(number))]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
