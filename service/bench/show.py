@@ -27,9 +27,9 @@ def show(result: BenchResult, console: Console) -> None:
 
 
 def _speeds(result: BenchResult) -> Table:
-    table = _table("how", "photos/s", "p50 ms", "p95 ms", "p99 ms", "verdicts", "late", "refused", "lost")
+    table = _table("latency in ms", "photos/s", "p50", "p95", "p99", "verdicts", "late", "refused", "lost")
     for run in result.raw:
-        name = f"raw session, batch {run.batch}"
+        name = f"raw, batch {run.batch}"
         table.add_row(
             name, f"{run.photos_per_second:,.1f}", *_latency(run.latency), f"{run.batch * run.runs:,}"
         )
@@ -77,7 +77,7 @@ def _remarks(result: BenchResult) -> list[str]:
 
 
 def _table(*headings: str) -> Table:
-    table = Table(box=None, header_style="bold", pad_edge=False)
+    table = Table(box=None, header_style="bold", pad_edge=False, collapse_padding=True)
     for index, heading in enumerate(headings):
         table.add_column(heading, justify="right" if index else "left", no_wrap=True)
     return table
