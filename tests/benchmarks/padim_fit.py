@@ -92,7 +92,8 @@ def memory_mb(name: str) -> float:
 
 
 def measure(who: str, photos: int) -> dict[str, float]:
-    command = [sys.executable, "-W", "ignore", "-m", "tests.benchmarks.padim_fit", who, str(photos)]
+    command = [sys.executable, "-W", "ignore", "-m", "tests.benchmarks.padim_fit", "--only", who]
+    command += ["--photos", str(photos)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     return json.loads(done.stdout.splitlines()[-1])
 
@@ -112,31 +113,35 @@ def compare(photos: int, rounds: int) -> list[list[str]]:
     rows = []
     for name, words in said.items():
         seconds, mb = (median(result[what] for result in found[name]) for what in ("seconds", "mb"))
-        row = [str(photos), words, f"{seconds:.2f}", "", f"{mb:.0f}", ""]
+        row = [words, f"{seconds:.2f}", "", f"{mb:.0f}", ""]
         if name != "anomalib":
-            row[3], row[5] = f"**{theirs['seconds'] / seconds:.0f}**", f"**{theirs['mb'] / mb:.1f}**"
+            row[2], row[4] = f"**{theirs['seconds'] / seconds:.0f}**", f"**{theirs['mb'] / mb:.1f}**"
         rows.append(row)
-        print(*row, flush=True)
+        print(photos, *row, flush=True)
     return rows
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Fitting PaDiM against anomalib's.")
-    parser.add_argument("who", nargs="?", choices=FITS, help="Run one fit and print its figures.")
-    parser.add_argument("photos", nargs="?", type=int, default=PHOTOS[0])
+    parser.add_argument("--only", choices=FITS, help="Run one fit and print its figures.")
+    parser.add_argument("--photos", type=int, nargs="+", default=PHOTOS, help="Numbers of photos.")
     parser.add_argument("--rounds", type=int, default=2, help="Fits of each kind and number of photos.")
     given = parser.parse_args()
-    if given.who:
-        FITS[given.who](given.photos)
+    if given.only:
+        FITS[given.only](given.photos[0])
         return
-    rows = [row for photos in PHOTOS for row in compare(photos, given.rounds)]
-    head = ("photos", "fit", "s", "times faster", "peak, MB", "times less")
+    for photos in given.photos:
+        write(photos, given.rounds, compare(photos, given.rounds))
+
+
+def write(photos: int, rounds: int, rows: list[list[str]]) -> None:
+    head = ("fit", "s", "times faster", "peak, MB", "times less")
     text = (
-        f"## Fitting PaDiM against anomalib\n\nd = {DIMS}; random features in place of the trunk's, in "
-        f"batches of {BATCH} photos; peak memory above that before the fit; {given.rounds} fits of each in "
-        f"turn, {machine()}. Written by `tests/benchmarks/padim_fit.py`.\n\n"
+        f"## Fitting PaDiM against anomalib, {photos} photos\n\nd = {DIMS}; random features in place of the "
+        f"trunk's, in batches of {BATCH} photos; peak memory above that before the fit; rounds: {rounds}, each "
+        f"fit in turn; {machine()}. Written by `tests/benchmarks/padim_fit.py`.\n\n"
     )
-    write_section("performance.md", "padim fit", text + table(head, rows))
+    write_section("performance.md", f"padim fit {photos}", text + table(head, rows))
 
 
 if __name__ == "__main__":

@@ -21,20 +21,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-import cv2
-import numpy as np
-
 from models.bundle import Bundle
 from service.bench.client import HOST, Load, encode_post, run_load
 from service.bench.own_service import bench_settings, own_service
-from service.bench.photos import golden_album, read_album
+from service.bench.photos import Album, golden_album, read_album
 from tests.benchmarks.plain_stack import KINDS
 from tests.benchmarks.report import machine, table, write_section
 from tests.service.live import free_port
-from tests.tiny_bundle import encode
 
 CLIENTS = (1, 16)
-PHOTO = (480, 640)
 BOUNDARY = "glint-benchmark"
 PATIENCE_SECONDS = 120.0
 SAID = {
@@ -56,7 +51,8 @@ class Target:
 
 def main() -> None:
     given = arguments()
-    photos = read_photos(given.bundle, given.photos)
+    album = read_photos(given.bundle, given.photos)
+    photos = album.photos
     with contextlib.ExitStack() as running:
         targets = [running.enter_context(glint(given.bundle, photos))]
         folder = given.models or Path(running.enter_context(tempfile.TemporaryDirectory()))
@@ -70,7 +66,7 @@ def main() -> None:
         "anomalib's PaDiM (ResNet50, layer1-3, d = 100, 224 px) run by its `TorchInferencer`, beside a "
         "ResNet50 of torchvision in torch, behind a FastAPI handler as its documentation shows "
         "(`tests/benchmarks/plain_stack.py`). "
-        f"{len(photos)} photos of {PHOTO[1]}x{PHOTO[0]}, JPEG; each answer holds the overlay. {machine()}; "
+        f"{album.description}; each answer holds the overlay. {machine()}; "
         f"{given.rounds} rounds of {given.seconds:g} s each in turn. The ratio is Glint's throughput over "
         "theirs, the median of the rounds. Written by `tests/benchmarks/straightforward_stack.py`.\n\n"
     )
@@ -95,15 +91,13 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def read_photos(bundle: Path, folder: Path | None) -> list[bytes]:
-    """The photos as a camera of 640x480 would post them, JPEG."""
-    album = read_album(folder) if folder else golden_album(Bundle.open(bundle))
-    pixels = (cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB) for data in album.photos)
-    return [encode(cv2.resize(each, PHOTO[::-1], interpolation=cv2.INTER_AREA), ".jpg") for each in pixels]
+def read_photos(bundle: Path, folder: Path | None) -> Album:
+    """Photos that the bundle takes; all services get the same."""
+    return read_album(folder) if folder else golden_album(Bundle.open(bundle))
 
 
 @contextlib.contextmanager
-def glint(bundle: Path, photos: list[bytes]) -> Iterator[Target]:
+def glint(bundle: Path, photos: tuple[bytes, ...]) -> Iterator[Target]:
     """`glint serve` with its defaults, but for the archive."""
     headers = {"Content-Type": "image/jpeg"}
     with own_service(bench_settings(bundle, "cpu", None)) as service:
@@ -111,7 +105,7 @@ def glint(bundle: Path, photos: list[bytes]) -> Iterator[Target]:
 
 
 @contextlib.contextmanager
-def plain(folder: Path, kind: str, photos: list[bytes]) -> Iterator[Target]:
+def plain(folder: Path, kind: str, photos: tuple[bytes, ...]) -> Iterator[Target]:
     """One of the plain stack's kinds."""
     port = free_port()
     command = [*plain_command(folder), kind, str(port)]
