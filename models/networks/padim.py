@@ -197,7 +197,7 @@ class PadimFit:
             outer.baddbmm_(x[:, :, : columns.stop].transpose(1, 2), x[:, :, columns])
 
     def _embed(self, layers: Sequence[Tensor]) -> Tensor:
-        """Embedding float32 [P, N, d], a few photos at a time: the steps between take several times as much."""
+        """Embedding float32 [P, N, d], a few photos at a time: its steps take several times as much."""
         parts = zip(*(layer.split(_EMBEDDED_AT_ONCE) for layer in layers), strict=True)
         whole = torch.empty(0)
         for index, part in enumerate(parts):

@@ -138,8 +138,8 @@ def write(photos: int, rounds: int, rows: list[list[str]]) -> None:
     head = ("fit", "s", "times faster", "peak, MB", "times less")
     text = (
         f"## Fitting PaDiM against anomalib, {photos} photos\n\nd = {DIMS}; random features in place of the "
-        f"trunk's, in batches of {BATCH} photos; peak memory above that before the fit; rounds: {rounds}, each "
-        f"fit in turn; {machine()}. Written by `tests/benchmarks/padim_fit.py`.\n\n"
+        f"trunk's, in batches of {BATCH} photos; peak memory above that before the fit; rounds: {rounds}, "
+        f"each fit in turn; {machine()}. Written by `tests/benchmarks/padim_fit.py`.\n\n"
     )
     write_section("performance.md", f"padim fit {photos}", text + table(head, rows))
 
