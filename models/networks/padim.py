@@ -198,7 +198,7 @@ class PadimFit:
 
     def _embed(self, layers: Sequence[Tensor]) -> Tensor:
         """Embedding float32 [P, N, d], a few photos at a time: its steps take several times as much."""
-        parts = zip(*(layer.split(_EMBEDDED_AT_ONCE) for layer in layers), strict=True)
+        parts = zip(*(torch.split(layer, _EMBEDDED_AT_ONCE) for layer in layers), strict=True)
         whole = torch.empty(0)
         for index, part in enumerate(parts):
             embedded = self.embedding(part).flatten(2).permute(2, 0, 1)
