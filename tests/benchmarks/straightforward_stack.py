@@ -42,11 +42,21 @@ SAID = {
 
 @dataclass(frozen=True)
 class Target:
-    """One service, and the requests it takes."""
+    """One service, its process, and the requests it takes."""
 
     name: str
     port: int
+    process: int
     posts: tuple[bytes, ...]
+
+
+@dataclass(frozen=True)
+class Phase:
+    """What a service gave in one turn: photos per second, median latency, CPU time of its process a photo."""
+
+    rate: float
+    p50_ms: float
+    cpu_ms: float
 
 
 def main() -> None:
@@ -59,21 +69,22 @@ def main() -> None:
         if not (folder / "classifier.onnx").exists():
             subprocess.run(plain_command(folder), check=True, capture_output=True, env=environment())
         targets += [running.enter_context(plain(folder, kind, photos)) for kind in KINDS]
-        rates, latencies = measure(targets, given.rounds, given.seconds)
-    rows = [row(name, rates, latencies) for name in SAID]
+        phases = measure(targets, given.rounds, given.seconds)
+    rows = [row(name, phases) for name in SAID]
     text = (
         "## Against the straightforward stack\n\n"
         "anomalib's PaDiM (ResNet50, layer1-3, d = 100, 224 px) run by its `TorchInferencer`, beside a "
         "ResNet50 of torchvision in torch, behind a FastAPI handler as its documentation shows "
         "(`tests/benchmarks/plain_stack.py`). "
         f"{album.description}; each answer holds the overlay. {machine()}; "
-        f"{given.rounds} rounds of {given.seconds:g} s each in turn. The ratio is Glint's throughput over "
-        "theirs, the median of the rounds. Written by `tests/benchmarks/straightforward_stack.py`.\n\n"
+        f"{given.rounds} rounds of {given.seconds:g} s each in turn; medians of the rounds. "
+        "CPU is what all cores together spend on a photo, which other work on the machine hardly changes. "
+        "Written by `tests/benchmarks/straightforward_stack.py`.\n\n"
     )
     head = ["service"]
     for clients in CLIENTS:
         who = f"{clients} client{'s' if clients > 1 else ''}"
-        head += [f"photos/s, {who}", "p50, ms", "Glint / it"]
+        head += [f"photos/s, {who}", "Glint / it", "p50, ms", "CPU ms a photo", "it / Glint"]
     written = text + table(head, rows)
     print(written)
     if given.write:
@@ -101,7 +112,8 @@ def glint(bundle: Path, photos: tuple[bytes, ...]) -> Iterator[Target]:
     """`glint serve` with its defaults, but for the archive."""
     headers = {"Content-Type": "image/jpeg"}
     with own_service(bench_settings(bundle, "cpu", None)) as service:
-        yield Target("glint", service.port, tuple(encode_post("/inspect", each, headers) for each in photos))
+        posts = tuple(encode_post("/inspect", each, headers) for each in photos)
+        yield Target("glint", service.port, service.process.pid, posts)
 
 
 @contextlib.contextmanager
@@ -114,7 +126,7 @@ def plain(folder: Path, kind: str, photos: tuple[bytes, ...]) -> Iterator[Target
     )
     try:
         wait_for(process, port)
-        yield Target(kind, port, tuple(encode_form(each) for each in photos))
+        yield Target(kind, port, process.pid, tuple(encode_form(each) for each in photos))
     finally:
         process.terminate()
         process.wait()
@@ -152,23 +164,32 @@ def encode_form(photo: bytes) -> bytes:
     return encode_post("/inspect", body, {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}"})
 
 
-Figures = dict[tuple[str, int], list[float]]
+Phases = dict[tuple[str, int], list[Phase]]
 
 
-def measure(targets: list[Target], rounds: int, seconds: float) -> tuple[Figures, Figures]:
-    """Photos per second and median latency in ms, of each round, by service and number of clients."""
-    rates: Figures = {}
-    latencies: Figures = {}
+def measure(targets: list[Target], rounds: int, seconds: float) -> Phases:
+    """The phases of all rounds, by service and number of clients."""
+    phases: Phases = {}
     for target in targets:
         load_of(target, max(CLIENTS), 1.0)
     for number in range(rounds):
         for clients in CLIENTS:
             for target in targets if number % 2 == 0 else reversed(targets):
+                before = cpu_seconds(target.process)
                 load = load_of(target, clients, seconds)
-                rates.setdefault((target.name, clients), []).append(len(load.answers) / load.seconds)
-                middle = 1e3 * median(answer.seconds for answer in load.answers)
-                latencies.setdefault((target.name, clients), []).append(middle)
-    return rates, latencies
+                used = cpu_seconds(target.process) - before
+                count = len(load.answers)
+                middle = median(answer.seconds for answer in load.answers)
+                phase = Phase(count / load.seconds, 1e3 * middle, 1e3 * used / count)
+                phases.setdefault((target.name, clients), []).append(phase)
+                print(target.name, clients, phase, flush=True)
+    return phases
+
+
+def cpu_seconds(process: int) -> float:
+    """Seconds that all cores together have spent on a process."""
+    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def load_of(target: Target, clients: int, seconds: float) -> Load:
@@ -178,12 +199,15 @@ def load_of(target: Target, clients: int, seconds: float) -> Load:
     return load
 
 
-def row(name: str, rates: Figures, latencies: Figures) -> list[str]:
+def row(name: str, phases: Phases) -> list[str]:
     cells = [SAID[name]]
     for clients in CLIENTS:
-        ratios = [ours / its for ours, its in zip(rates["glint", clients], rates[name, clients], strict=True)]
-        cells += [f"{median(rates[name, clients]):.1f}", f"{median(latencies[name, clients]):.0f}"]
-        cells.append("" if name == "glint" else f"**{median(ratios):.2f}**")
+        ours, its = phases["glint", clients], phases[name, clients]
+        times = median(o.rate / i.rate for o, i in zip(ours, its, strict=True))
+        less = median(i.cpu_ms / o.cpu_ms for o, i in zip(ours, its, strict=True))
+        cells += [f"{median(i.rate for i in its):.1f}", "" if name == "glint" else f"**{times:.2f}**"]
+        cells += [f"{median(i.p50_ms for i in its):.0f}", f"{median(i.cpu_ms for i in its):.0f}"]
+        cells.append("" if name == "glint" else f"{less:.2f}")
     return cells
 
 
