@@ -1,4 +1,4 @@
-"""The commands of the service side: `glint serve`, `inspect`, `verify`, `warmup`, `keys`, ..."""
+"""The commands of the service side: `glint serve`, `inspect`, `verify`, `bench`, `warmup`, `keys`, ..."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -7,11 +7,13 @@ from typing import Annotated, Literal
 import typer
 
 from service.access.cli import app as keys_app
+from service.bench.cli import bench
 from service.review.cli import app as dataset_app
 
 app = typer.Typer()
 app.add_typer(keys_app)
 app.add_typer(dataset_app)
+app.command()(bench)
 
 
 # `auto` takes the GPU if it really works, and says so if it does not.

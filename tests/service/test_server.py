@@ -1,7 +1,11 @@
 """What keeps the service from starting is said at once, and leaves nothing behind."""
 
 import asyncio
+import contextlib
+import signal
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,7 +15,7 @@ import pytest
 from service.access.errors import ExposureError, KeysError
 from service.errors import SettingsError
 from service.registry import Registry
-from service.server import _bind, serve
+from service.server import listen, serve
 from service.settings import Settings
 
 
@@ -51,20 +55,45 @@ def test_keys_that_are_not_there(given: dict[str, Any], tmp_path: Path) -> None:
         serve(Settings.of(**given, keys=tmp_path / "keys.json", port=0))
 
 
-def test_an_answer_does_not_wait_for_the_client_between_its_head_and_its_body() -> None:
-    async def options_of_a_connection() -> int:
-        seen: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+def test_answers_are_sent_without_delay(given: dict[str, Any]) -> None:
+    async def is_without_delay(bound: socket.socket) -> bool:
+        connected: asyncio.Future[asyncio.StreamWriter] = asyncio.get_running_loop().create_future()
+        server = await asyncio.start_server(lambda _, writer: connected.set_result(writer), sock=bound)
+        _, client = await asyncio.open_connection(*bound.getsockname())
+        writer = await connected
+        option = writer.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+        for each in (client, writer):
+            each.close()
+        server.close()
+        await server.wait_closed()
+        return bool(option)
 
-        async def look(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            accepted = writer.get_extra_info("socket")
-            seen.set_result(accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
-            writer.close()
+    with contextlib.ExitStack() as opened:
+        for bound in listen(Settings.of(**given, port=0)):
+            opened.enter_context(bound)
+            assert asyncio.run(is_without_delay(bound))
 
-        async with await asyncio.start_server(look, sock=_bind("127.0.0.1", 0, "--host", "--port")) as server:
-            _, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
-            found = await asyncio.wait_for(seen, 10.0)
-            writer.close()
-            await writer.wait_closed()
-            return found
 
-    assert asyncio.run(options_of_a_connection()) == 1
+STOPPED_EARLY = """
+import signal, sys
+from pathlib import Path
+import uvicorn
+from service.server import serve
+from service.settings import Settings
+
+run = uvicorn.Server.run
+
+def run_when_stopped(server, *args, **kwargs):
+    signal.raise_signal(int(sys.argv[2]))
+    run(server, *args, **kwargs)
+
+uvicorn.Server.run = run_when_stopped
+serve(Settings.of(bundles=Path(sys.argv[1]), device="cpu", port=0, archive="none"))
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_right_at_the_start_is_not_lost(tiny_bundles: Path, number: signal.Signals) -> None:
+    command = [sys.executable, "-c", STOPPED_EARLY, str(tiny_bundles), str(int(number))]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
