@@ -8,7 +8,7 @@ BIN := .venv/bin
 # The long files come first (tests/conftest.py), not those with the most tests.
 PYTEST_TWO := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: help setup demo test real drills soak image quick check format lock clean
+.PHONY: help setup demo test real browser drills soak image quick check format lock clean
 
 help:  ## Show what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -34,14 +34,17 @@ check: setup  ## Lint, format check, types, import rules
 	$(BIN)/lint-imports
 
 test: check  ## Check, then run every test but those that take minutes
-	$(PYTEST_TWO) -m "not real and not drill and not image"
+	$(PYTEST_TWO) -m "not real and not drill and not browser and not image"
 
 real: setup  ## Run the tests that take minutes on photos of real parts
 	$(BIN)/python -m pytest -m real
 
+browser: setup  ## Run the tests of the operator's station in Chromium (needs chromium)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m browser
+
 drills: setup  ## Provoke the faults of a plant, minutes of them; write docs/drills.md
 	rm -rf .drills
-	GLINT_DRILL_RESULTS=.drills $(BIN)/python -m pytest tests/drills -m "not real and not image"
+	GLINT_DRILL_RESULTS=.drills $(BIN)/python -m pytest tests/drills -m "not real and not browser and not image"
 	$(BIN)/python -m tests.drills.table .drills drills
 
 soak: setup  ## Load a service for 30 minutes (BUNDLE=... PHOTOS=...); write docs/drills.md
@@ -53,7 +56,7 @@ image: setup  ## Build and run the container image (needs root, buildah, deboots
 	$(BIN)/python -m tests.drills.table .drills/image image
 
 quick: check  ## Check, then run the tests that take seconds
-	$(PYTEST_TWO) -m "not slow and not real and not drill and not image"
+	$(PYTEST_TWO) -m "not slow and not real and not drill and not browser and not image"
 
 format: setup  ## Format and mend what can be mended
 	$(BIN)/ruff format .

@@ -17,6 +17,7 @@ from models.decision import INVALID, Decision, decide, invalid
 from models.errors import BundleError
 from models.formats import OverlayFormat, PhotoLimits
 from models.golden import NO_GOLDEN_PHOTOS, golden_photos
+from models.heat_map import HeatMap, attach_map
 from models.measuring import measure
 from models.opening import open_graph
 from models.overlay import draw_overlay, encode_picture
@@ -246,8 +247,10 @@ class Inspector:
         return draw_overlay(prepared.photo.pixels, self.photo_map(prepared, outputs), self.manifest.heatmap)
 
     def encoded_overlay(self, prepared: Prepared, outputs: Outputs, form: OverlayFormat = "jpeg") -> bytes:
-        """The heatmap overlay as a file."""
-        return encode_picture(self.overlay(prepared, outputs), form)
+        """The heatmap overlay as a file, with the raw map inside it; see `models.heat_map`."""
+        size = (self.manifest.preprocessing.height, self.manifest.preprocessing.width)
+        heat = HeatMap(outputs.anomaly_map, size, prepared.place, self.manifest.heatmap)
+        return attach_map(encode_picture(self.overlay(prepared, outputs), form), form, heat)
 
     def inspect(self, data: bytes, limits: PhotoLimits | None = None) -> tuple[Inspection, Prepared, Outputs]:
         """Decode, run and decide over one photo.

@@ -17,6 +17,11 @@ _PLASMA = cv2.applyColorMap(np.arange(256, dtype=np.uint8)[:, None], cv2.COLORMA
 _COLOURS = np.ascontiguousarray(_PLASMA[64:])
 
 
+def heat_colours() -> list[str]:
+    """The colours of the heat from `scale.start` to `scale.top`, as hexadecimal RGB: `2a0593`."""
+    return [bytes(colour).hex() for colour in _COLOURS]
+
+
 def draw_overlay(
     pixels: npt.NDArray[np.uint8], photo_map: npt.NDArray[np.float32], scale: HeatmapScale
 ) -> npt.NDArray[np.uint8]:

@@ -12,25 +12,38 @@ from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
 
+from models.decision import INVALID
 from service.access.exposure import check_exposure
 from service.access.ring import KeyRing
+from service.access.sessions import Sessions
 from service.archive.opening import open_archive
 from service.http.access import AccessControl
 from service.http.archive import router as archive_router
 from service.http.bodies import BodyLimits
 from service.http.bundles import router as bundles_router
+from service.http.forgery import RefuseForgeries
 from service.http.headers import SecurityHeaders
+from service.http.judgements import router as judgements_router
 from service.http.limits import HeadLimits
 from service.http.metrics import router as metrics_router
+from service.http.numbers import router as numbers_router
 from service.http.observation import ObserveRequests
 from service.http.openapi import complete_openapi
 from service.http.problems import install_problem_handlers
 from service.http.requests import CloseUnreadUploads, RequestIds, UnforeseenErrors
+from service.http.reviews import router as reviews_router
 from service.http.routes import router
-from service.inspection import InspectionService
+from service.inspection import InspectionService, Seen
 from service.readiness import readiness_of
 from service.registry import Registry
+from service.review.opening import open_desk
 from service.settings import Settings
+from service.station.alarms import Alarms
+from service.station.cameras import Cameras
+from service.station.feed import Feed
+from service.station.routes import router as station_router
+from service.station.sources import Sources
+from service.station.station import Station
 from service.telemetry.telemetry import Telemetry
 
 if TYPE_CHECKING:
@@ -64,6 +77,7 @@ def create_app(
     settings = settings or Settings.of()
     check_exposure(settings)
     keys = KeyRing(settings.keys) if settings.keys else None
+    sessions = Sessions(keys, 3600.0 * settings.session_hours, settings.state) if keys else None
     registry = registry or Registry(settings, on_death or end_process)
     archive = archive or open_archive(settings)
     app = FastAPI(
@@ -78,22 +92,36 @@ def create_app(
     app.state.registry = registry
     app.state.keys = keys
     app.state.archive = archive
+    app.state.desk = open_desk(archive)
     app.state.readiness = readiness = partial(readiness_of, registry, archive, keys)
     telemetry = Telemetry(settings, registry, os.environ, readiness, archive.status if archive else None)
     app.state.telemetry = telemetry
-    app.state.inspections = InspectionService(registry, settings, archive, observe=telemetry.inspected)
+    feed = Feed(Cameras(telemetry.cameras), keeps_photos=archive is None)
+    observe = partial(_look_on, telemetry, feed)
+    app.state.inspections = inspections = InspectionService(registry, settings, archive, observe=observe)
+    app.state.station = Station(
+        sessions,
+        feed,
+        Alarms(registry, readiness, telemetry.drift, feed.cameras, inspections),
+        Sources(feed.recent, archive, registry, settings),
+    )
     app.include_router(router)
     app.include_router(archive_router)
+    app.include_router(judgements_router)
+    app.include_router(reviews_router)
+    app.include_router(numbers_router)
     app.include_router(metrics_router)
     app.include_router(bundles_router)
+    app.include_router(station_router)
     install_problem_handlers(app)
     complete_openapi(app, settings)
     # The last one added sees a request first.
+    app.add_middleware(RefuseForgeries)
     app.add_middleware(BodyLimits, seconds=1e-3 * settings.deadline_ms)
-    app.add_middleware(AccessControl, settings=settings, keys=keys)
+    app.add_middleware(AccessControl, settings=settings, keys=keys, sessions=sessions)
     app.add_middleware(HeadLimits)
     app.add_middleware(UnforeseenErrors)
-    app.add_middleware(ObserveRequests, listeners=telemetry.listeners)
+    app.add_middleware(ObserveRequests, listeners=[*telemetry.listeners, feed.answered])
     app.add_middleware(RequestIds)
     app.add_middleware(CloseUnreadUploads)
     app.add_middleware(SecurityHeaders)
@@ -115,11 +143,19 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     try:
         yield
     finally:
+        app.state.station.feed.close()
+        await asyncio.to_thread(app.state.station.close)
         await asyncio.to_thread(registry.close, settings.drain_seconds)
         app.state.inspections.close()
         await asyncio.to_thread(app.state.telemetry.close)
         if archive is not None:
             await asyncio.to_thread(archive.close)
+
+
+def _look_on(telemetry: Telemetry, feed: Feed, seen: Seen) -> None:
+    if seen.inspection.verdict != INVALID:
+        telemetry.inspected(seen.inspection)
+    feed.seen(seen)
 
 
 def end_process(error: BaseException) -> None:

@@ -8,9 +8,11 @@ import typer
 
 from service.access.cli import app as keys_app
 from service.bench.cli import bench
+from service.review.cli import app as dataset_app
 
 app = typer.Typer()
 app.add_typer(keys_app)
+app.add_typer(dataset_app)
 app.command()(bench)
 
 

@@ -83,6 +83,19 @@ class Inspected:
     repeated: bool = False
 
 
+@dataclass(frozen=True)
+class Seen:
+    """A new inspection with its pictures, for whoever looks on; the verdict may be `invalid`.
+
+    `photo` is encoded as it was sent, `overlay` as its format says.
+    """
+
+    inspection: Inspection
+    photo: bytes
+    overlay: bytes | None = None
+    overlay_format: OverlayFormat | None = None
+
+
 class InspectionService:
     """Inspects photos: decodes and draws in a pool of threads, runs the model through the device's worker."""
 
@@ -92,9 +105,9 @@ class InspectionService:
         settings: Settings,
         archive: "Archive | None" = None,
         *,
-        observe: Callable[[Inspection], None] | None = None,
+        observe: Callable[[Seen], None] | None = None,
     ) -> None:
-        """`observe` is told, on the event loop, of every new inspection with a verdict before its answer."""
+        """`observe` is told, on the event loop, of every new inspection before its answer."""
         self._registry = registry
         self._archive = archive
         self._observe = observe
@@ -103,6 +116,11 @@ class InspectionService:
         self._pool = ThreadPoolExecutor(settings.decode_threads, thread_name_prefix="glint-photo")
         self._inside = 0
         self._at_work = 0
+
+    @property
+    def load(self) -> tuple[int, int]:
+        """How many photos are inside now, and how many may be."""
+        return self._inside, self._capacity
 
     @contextmanager
     def admit(self) -> Iterator[None]:
@@ -167,7 +185,7 @@ class InspectionService:
         timings["total"] = round(1e3 * (time.monotonic() - started), 3)
         inspection = inspection.model_copy(update={"timings_ms": timings})
         recorded = await self._record(order, Recorded(inspection, overlay, form, repeated=False))
-        _check_verdict(recorded.inspection)
+        self._check_verdict(order, recorded)
         try:
             _check_canary(part)
         except CanaryFailedError as error:
@@ -180,16 +198,22 @@ class InspectionService:
             now = round(1e3 * (time.monotonic() - started), 3)
             timings |= {"archive": round(now - timings["total"], 3), "total": now}
             recorded = replace(recorded, inspection=inspection.model_copy(update={"timings_ms": timings}))
-        self._tell(recorded.inspection)
+        self._tell(order, recorded)
         return _answer(order, recorded)
 
-    def _tell(self, inspection: Inspection) -> None:
+    def _check_verdict(self, order: Order, recorded: Recorded) -> None:
+        if recorded.inspection.verdict == INVALID and not recorded.repeated:
+            self._tell(order, recorded)
+        _check_verdict(recorded.inspection)
+
+    def _tell(self, order: Order, recorded: Recorded) -> None:
         try:
             if self._observe is not None:
-                self._observe(inspection)
+                seen = Seen(recorded.inspection, order.data, recorded.overlay, recorded.overlay_format)
+                self._observe(seen)
         except Exception:
             # The verdict stands, whether or not it could be counted.
-            log.exception("The inspection %s could not be observed.", inspection.id)
+            log.exception("The inspection %s could not be observed.", recorded.inspection.id)
 
     async def _find_earlier(self, order: Order, part: LoadedPart) -> Inspected | None:
         """What the same request was answered before, if it was."""

@@ -65,10 +65,22 @@ def _run(app: FastAPI, settings: Settings, sockets: list[socket.socket]) -> None
         proxy_headers=False,
         h11_max_incomplete_event_size=MAX_HEADER_BYTES,
     )
-    server = uvicorn.Server(config)
+    server = _Server(config, app)
     with _signals_end_quietly(server):
         server.run(sockets=sockets)
     _end_what_hangs()
+
+
+class _Server(uvicorn.Server):
+    """Lets the station's boards go first: their streams have no end that could be waited for."""
+
+    def __init__(self, config: uvicorn.Config, app: FastAPI) -> None:
+        super().__init__(config)
+        self._app = app
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._app.state.station.feed.close()
+        await super().shutdown(sockets)
 
 
 def listen(settings: Settings) -> Iterator[socket.socket]:

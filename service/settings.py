@@ -66,7 +66,11 @@ class Settings(BaseSettings):
         default=60.0, gt=0, description="Time between two runs of the golden photos of each part."
     )
     state: Path | None = Field(
-        default=None, description="Folder that keeps which bundle was activated; unset: restarts forget it."
+        default=None,
+        description="Folder that keeps which bundle was activated and who is signed in; unset: forgotten.",
+    )
+    session_hours: float = Field(
+        default=12.0, gt=0, description="Time after its last use that a sign-in at the station ends."
     )
     tensorrt_cache: Path | None = Field(
         default=None, description="Folder of TensorRT's engines; unset: `tensorrt` in the state folder."
@@ -113,6 +117,13 @@ class Settings(BaseSettings):
     )
     retention_rows: Literal["keep", "remove"] = Field(
         default="keep", description="Whether records outlive retention_days without their photos."
+    )
+    retention_judged: Literal["until_exported", "as_others"] = Field(
+        default="until_exported",
+        description="Whether photos that were judged stay until they went into a data set.",
+    )
+    review_sample: float = Field(
+        default=0.01, ge=0, le=1, description="Share of the clean inspections that people are to review."
     )
     idempotent_photos: bool = Field(
         default=False, description="Whether the same photo of a part and serial counts as the same request."

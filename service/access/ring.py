@@ -33,6 +33,11 @@ class KeyRing:
         self._follow()
         return self._table.holder_of(key)
 
+    def record(self, key_id: str) -> KeyRecord | None:
+        """The record with this id, unless it was revoked."""
+        self._follow()
+        return next((r for r in self._table.keys if r.id == key_id and r.revoked is None), None)
+
     @property
     def problem(self) -> str:
         """Why the file's present state is not in force; empty when it is."""

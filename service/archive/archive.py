@@ -19,11 +19,12 @@ from service.archive.errors import (
     UnknownInspectionError,
 )
 from service.archive.filters import Cursor, Filters
+from service.archive.holdings import Holdings
 from service.archive.keeper import Keeper
 from service.archive.orphans import Orphans
 from service.archive.policy import is_clean, read_policy
 from service.archive.presence import Presence
-from service.archive.queries import find, page
+from service.archive.queries import find, neighbours, page
 from service.archive.recorder import Recorder
 from service.archive.records import Record
 from service.archive.retention import Retention
@@ -49,10 +50,10 @@ class Archive:
         Raises:
             SettingsError: when one cannot be used.
         """
-        self._policy = read_policy(settings.archive_photos)
+        self._policy = read_policy(settings.archive_photos, settings.review_sample)
         self._by_photo = settings.idempotent_photos
         self._database = Database(database_url(settings))
-        self._store = open_store(settings.photo_store or str(Path(settings.archive) / "photos"))
+        self._store = open_store(photo_store_url(settings))
         self._orphans = Orphans(self._database, self._store, settings.archive_orphan_seconds)
         self._retention = Retention(
             self._database,
@@ -60,6 +61,7 @@ class Archive:
             days=settings.retention_days,
             remove_rows=settings.retention_rows == "remove",
             free_bytes=settings.archive_free_bytes,
+            keep_judged=settings.retention_judged == "until_exported",
         )
         presence = Presence(self._database, uuid.uuid4().hex)
         self._keeper = Keeper(self._database, self._store, presence, self._orphans, self._retention)
@@ -128,6 +130,11 @@ class Archive:
             removed=self._retention.removed,
         )
 
+    @property
+    def holdings(self) -> Holdings:
+        """The parts of the archive, for those who work on it beside the recording."""
+        return Holdings(self._database, self._store, self._orphans, self._turn)
+
     def wants_overlay(self, inspection: Inspection) -> bool:
         """Whether an overlay is kept even if the camera did not ask for one."""
         return not is_clean(inspection) and self._policy.keeps(inspection)
@@ -183,6 +190,17 @@ class Archive:
             raise UnknownInspectionError(inspection_id)
         return record
 
+    def neighbours(self, record: Record, each: int) -> tuple[list[Record], list[Record]]:
+        """The inspections just before and just after this one by the same camera, or else of the same part.
+
+        Raises:
+            ArchiveBusyError: when too many ask.
+            ArchiveUnavailableError: when the database does not answer.
+        """
+        alike = Filters(camera=record.camera) if record.camera is not None else Filters(part=record.part)
+        with self._turn(), self._database.reading() as connection:
+            return neighbours(connection, record, alike, each)
+
     def picture(self, record: Record, path: str | None) -> bytes:
         """A photo or overlay of a record: `path` is its field `photo` or `overlay`.
 
@@ -234,3 +252,8 @@ def database_url(settings: Settings) -> str:
     if settings.database_url is not None:
         return settings.database_url.get_secret_value()
     return f"sqlite:///{Path(settings.archive) / 'inspections.sqlite'}"
+
+
+def photo_store_url(settings: Settings) -> str:
+    """Where photos lie: as set, or a folder in the archive's folder."""
+    return settings.photo_store or str(Path(settings.archive) / "photos")

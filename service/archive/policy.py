@@ -24,23 +24,28 @@ class Rule:
     defects: bool
     clean_share: float
 
-    def keeps(self, inspection: Inspection) -> bool:
-        """Whether this photo is kept: the same answer whenever it is asked."""
+    def keeps(self, inspection: Inspection, review_share: float = 0.0) -> bool:
+        """Whether this photo is kept: the same answer whenever it is asked.
+
+        The share of the clean ones that people review is kept too, unless the part's photos are not wanted.
+        """
         if is_clean(inspection):
-            return _sample(inspection.id) < self.clean_share
+            share = max(self.clean_share, review_share) if self.defects else self.clean_share
+            return draw(inspection.id) < share
         return self.defects
 
 
 @dataclass(frozen=True)
 class PhotoPolicy:
-    """A rule for every part, and for some parts another."""
+    """A rule for every part, and for some parts another; `review_share` of the clean ones is reviewed."""
 
     default: Rule
     parts: Mapping[str, Rule] = field(default_factory=dict)
+    review_share: float = 0.0
 
     def keeps(self, inspection: Inspection) -> bool:
         """Whether this photo is kept."""
-        return self.parts.get(inspection.part, self.default).keeps(inspection)
+        return self.parts.get(inspection.part, self.default).keeps(inspection, self.review_share)
 
 
 def is_clean(inspection: Inspection) -> bool:
@@ -48,7 +53,7 @@ def is_clean(inspection: Inspection) -> bool:
     return inspection.verdict == CLEAN and not inspection.needs_review
 
 
-def read_policy(text: str) -> PhotoPolicy:
+def read_policy(text: str, review_share: float = 0.0) -> PhotoPolicy:
     """Read a policy such as `all` or `defects:0.05,bracket=all,cap=none`.
 
     Raises:
@@ -61,7 +66,7 @@ def read_policy(text: str) -> PhotoPolicy:
         if not re.fullmatch(NAME_PATTERN, part) or part in parts:
             raise SettingsError(f"The policy for photos has the entry {entry!r}.", _REMEDY)
         parts[part] = _read_rule(rule)
-    return PhotoPolicy(_read_rule(first), parts)
+    return PhotoPolicy(_read_rule(first), parts, review_share)
 
 
 def _read_rule(text: str) -> Rule:
@@ -75,7 +80,7 @@ def _read_rule(text: str) -> Rule:
     return Rule(defects=True, clean_share=float(match[1] or 0))
 
 
-def _sample(inspection_id: str) -> float:
-    """A number in 0..1 that only the id decides."""
+def draw(inspection_id: str) -> float:
+    """A number in 0..1 that only the id decides, which the service makes: no camera can influence it."""
     digest = hashlib.sha256(f"{_SEED}:{inspection_id}".encode()).digest()
     return int.from_bytes(digest[:8], "big") / 2**64

@@ -7,7 +7,7 @@ from sqlalchemy import Connection, Row, Select, func, literal, select, tuple_
 
 from service.archive.filters import Cursor, Filters
 from service.archive.records import Record
-from service.archive.tables import UtcDateTime, inspections
+from service.archive.tables import UtcDateTime, inspections, judgements
 
 Columns = TypeVarTuple("Columns")
 
@@ -48,6 +48,25 @@ def page(
     return records, Cursor(records[-1].time, records[-1].id) if more else None
 
 
+def neighbours(
+    connection: Connection, record: Record, filters: Filters, each: int
+) -> tuple[list[Record], list[Record]]:
+    """The inspections just before and just after a record that pass the filters, at most `each` of both.
+
+    Both lists are in the order of time.
+    """
+    column = inspections.c
+    here = tuple_(literal(record.time, UtcDateTime), literal(record.id))
+    place = tuple_(column.time, column.id)
+    query = restricted(select(inspections), filters, connection.dialect.name).limit(each)
+    before = query.where(place < here).order_by(column.time.desc(), column.id.desc())
+    after = query.where(place > here).order_by(column.time, column.id)
+    return (
+        [to_record(row) for row in reversed(connection.execute(before).all())],
+        [to_record(row) for row in connection.execute(after).all()],
+    )
+
+
 def count(connection: Connection, filters: Filters) -> int:
     """How many inspections pass the filters."""
     query = select(func.count()).select_from(inspections)
@@ -69,12 +88,25 @@ def find_request(connection: Connection, part: str, request_key: str) -> Record 
 
 
 def pictures_of(connection: Connection, ids: Sequence[str]) -> dict[str, set[str]]:
-    """The paths that the rows of these ids name, by id; an id without a row is left out."""
+    """The paths that the rows of these ids name, by id, masks included; an id without a row is left out."""
     column = inspections.c
+    wanted = list(ids)
     rows = connection.execute(
-        select(column.id, column.photo, column.overlay).where(column.id.in_(list(ids)))
+        select(column.id, column.photo, column.overlay).where(column.id.in_(wanted))
     ).all()
-    return {row.id: {path for path in (row.photo, row.overlay) if path} for row in rows}
+    named = {row.id: {path for path in (row.photo, row.overlay) if path} for row in rows}
+    for inspection_id, mask in masks_of(connection, wanted):
+        named.setdefault(inspection_id, set()).add(mask)
+    return named
+
+
+def masks_of(connection: Connection, ids: Sequence[str]) -> list[tuple[str, str]]:
+    """The ids of inspections and the paths of the masks that people drew on their photos."""
+    column = judgements.c
+    drawn = select(column.inspection_id, column.mask).where(
+        column.inspection_id.in_(list(ids)), column.mask.is_not(None)
+    )
+    return [(row.inspection_id, row.mask) for row in connection.execute(drawn)]
 
 
 def to_record(row: Row[tuple[object, ...]]) -> Record:

@@ -41,7 +41,7 @@ class Recorder:
         self._policy = policy
         self._orphans = orphans
         self._keeper = keeper
-        self.writer = Writer(database, capacity)
+        self.writer = Writer(database, capacity, policy.review_share)
 
     def record(self, entry: Entry, deadline: float) -> Recorded:
         """See `Archive.submit`."""

@@ -1,16 +1,22 @@
-"""Removes photos by age and for space, clean ones first; their rows stay, or go later, as set."""
+"""Removes photos by age and for space, clean ones first; their rows stay, or go later, as set.
+
+A photo that a person has judged stays until it went into a data set, unless that is not wanted; its record
+and its judgements always stay.
+"""
 
 import logging
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import ColumnElement, and_, delete, not_, or_, select, update
+from sqlalchemy import ColumnElement, and_, delete, exists, func, not_, or_, select, true, update
 
 from models.decision import CLEAN
+from service.archive.candidates import GONE, JUDGED, SAMPLE, WAITING
 from service.archive.database import Database
+from service.archive.queries import masks_of
 from service.archive.store import PhotoStore, free_bytes_at
-from service.archive.tables import inspections
+from service.archive.tables import inspections, judgements, reviews
 
 BATCH = 200
 # The alarm is raised while there is still this many times the space at which photos are removed.
@@ -21,7 +27,22 @@ _LONGEST_PAUSE = timedelta(days=30)
 
 log = logging.getLogger(__name__)
 _COLUMN = inspections.c
+_REVIEW = reviews.c
 _CLEAN: ColumnElement[bool] = and_(_COLUMN.verdict == CLEAN, not_(_COLUMN.needs_review))
+
+
+def _reviewed(*which: ColumnElement[bool]) -> ColumnElement[bool]:
+    return exists().where(_REVIEW.inspection_id == _COLUMN.id, *which)
+
+
+# To remove a part of the sample would leave the share of escapes to be told from the rest.
+_SAMPLED = _reviewed(_REVIEW.state == WAITING, _REVIEW.reason == SAMPLE)
+_UNEXPORTED = _reviewed(
+    _REVIEW.state == JUDGED,
+    _REVIEW.label.is_not(None),
+    or_(_REVIEW.exported.is_(None), _REVIEW.exported != _REVIEW.judgement_id),
+)
+_JUDGED = exists().where(judgements.c.inspection_id == _COLUMN.id)
 
 
 class Retention:
@@ -32,22 +53,32 @@ class Retention:
     """
 
     def __init__(
-        self, database: Database, store: PhotoStore, *, days: float | None, remove_rows: bool, free_bytes: int
+        self,
+        database: Database,
+        store: PhotoStore,
+        *,
+        days: float | None,
+        remove_rows: bool,
+        free_bytes: int,
+        keep_judged: bool = True,
     ) -> None:
         """
         Args:
             days: age at which photos go; None keeps them while there is space.
             remove_rows: whether the rows go with them.
             free_bytes: space that is kept free.
+            keep_judged: whether what was judged stays until it is exported, even if space runs out.
         """
         self._database = database
         self._store = store
         self._days = days
         self._remove_rows = remove_rows
         self._free_bytes = free_bytes
+        self._free_to_go = not_(_UNEXPORTED) if keep_judged else true()
         self._offset = time.time() - time.monotonic()
         self._pause = timedelta(0)
         self._low = False
+        self._told = False
         self.removed = 0
 
     def free_bytes(self) -> int | None:
@@ -87,9 +118,28 @@ class Retention:
                 return True
         # Removing photos frees no space on the database's disk, if that is another one.
         free = self._store.free_bytes()
-        if free is not None and free < self._free_bytes and (self._mark(_CLEAN) or self._mark(not_(_CLEAN))):
+        if free is None or free >= self._free_bytes:
+            self._told = False
+            return False
+        if self._mark(and_(_CLEAN, not_(_SAMPLED))) or self._mark(true()):
             return self._finish()
+        self._tell_what_stays()
         return False
+
+    def _tell_what_stays(self) -> None:
+        """Say once how many photos cannot be removed although there is no space."""
+        if self._told:
+            return
+        staying = select(func.count()).select_from(inspections).where(_COLUMN.photo_state == "kept")
+        with self._database.reading() as connection:
+            count = connection.execute(staying).scalar_one()
+        if count:
+            log.warning(
+                "There is no space, and %d photos stay because they were judged and not exported: run "
+                "`glint dataset from-archive`, or set GLINT_RETENTION_JUDGED=as_others.",
+                count,
+            )
+        self._told = True
 
     def _clock_holds(self) -> bool:
         """False once the clock is in doubt: by a wrong clock every photo would be old."""
@@ -108,15 +158,20 @@ class Retention:
     def _mark(self, which: ColumnElement[bool]) -> bool:
         """Mark the oldest photos of these; whether there were any."""
         oldest = (
-            select(_COLUMN.id).where(_COLUMN.photo_state == "kept", which).order_by(_COLUMN.time).limit(BATCH)
+            select(_COLUMN.id)
+            .where(_COLUMN.photo_state == "kept", which, self._free_to_go)
+            .order_by(_COLUMN.time)
+            .limit(BATCH)
         )
         with self._database.reading() as connection:
             ids = connection.scalars(oldest).all()
         if ids:
+            # Asked again, since one of them may have been judged a moment ago.
+            going = and_(_COLUMN.id.in_(ids), self._free_to_go)
+            unseen = and_(_REVIEW.inspection_id.in_(ids), _REVIEW.state == WAITING)
             with self._database.writing() as connection:
-                connection.execute(
-                    update(inspections).where(_COLUMN.id.in_(ids)).values(photo_state="removing")
-                )
+                connection.execute(update(inspections).where(going).values(photo_state="removing"))
+                connection.execute(update(reviews).where(unseen).values(state=GONE))
         return bool(ids)
 
     def _finish(self) -> bool:
@@ -124,10 +179,10 @@ class Retention:
         marked = select(_COLUMN.id, _COLUMN.photo, _COLUMN.overlay).where(_COLUMN.photo_state == "removing")
         with self._database.reading() as connection:
             rows = connection.execute(marked.limit(BATCH)).all()
-        for row in rows:
-            for path in (row.photo, row.overlay):
-                if path is not None:
-                    self._store.delete(path)
+            masks = masks_of(connection, [row.id for row in rows])
+        for path in [path for row in rows for path in (row.photo, row.overlay)] + [path for _, path in masks]:
+            if path is not None:
+                self._store.delete(path)
         if rows:
             self._forget([row.id for row in rows])
             self.removed += len(rows)
@@ -142,8 +197,9 @@ class Retention:
     def _delete_rows(self, oldest: datetime) -> bool:
         bare = or_(_COLUMN.photo_state == "removed", _COLUMN.photo_state == "not_kept")
         with self._database.reading() as connection:
-            ids = connection.scalars(select(_COLUMN.id).where(_COLUMN.time < oldest, bare).limit(BATCH)).all()
+            old = select(_COLUMN.id).where(_COLUMN.time < oldest, bare, not_(_JUDGED))
+            ids = connection.scalars(old.limit(BATCH)).all()
         if ids:
             with self._database.writing() as connection:
-                connection.execute(delete(inspections).where(_COLUMN.id.in_(ids)))
+                connection.execute(delete(inspections).where(_COLUMN.id.in_(ids), not_(_JUDGED)))
         return bool(ids)

@@ -9,6 +9,7 @@ from sqlalchemy import (
     DateTime,
     Dialect,
     Float,
+    ForeignKey,
     Index,
     Integer,
     MetaData,
@@ -80,6 +81,59 @@ inspections = Table(
     Index("ix_inspections_photo", "photo_state", "time"),
     # Of two equal requests at the same time, the database lets one in.
     Index("ux_inspections_request", "part", "request_key", unique=True),
+    # Numbers are counted in it, without a look at the wide rows.
+    Index("ix_inspections_counts", "part", "verdict", "needs_review", "time"),
+)
+
+# What a person is to look at, or has looked at: one row an inspection, with what stands of its judgements.
+reviews = Table(
+    "reviews",
+    metadata,
+    Column("inspection_id", ForeignKey("inspections.id", ondelete="CASCADE"), primary_key=True),
+    Column("time", UtcDateTime, nullable=False),
+    Column("part", String(64), nullable=False),
+    Column("verdict", String(256), nullable=False),
+    # defect, doubt, sample (of the clean ones), or chosen by a person.
+    Column("reason", String(16), nullable=False),
+    # How far the score lies from the limit, 0..0.5: the nearest is the most doubtful.
+    Column("doubt", Float(53), nullable=False),
+    # waiting, judged, or gone: its photo went before anybody judged it.
+    Column("state", String(16), nullable=False),
+    Column("judgement_id", String(32)),
+    Column("decision", String(16)),
+    Column("label", String(64)),
+    # The judgement with which it last went into a data set.
+    Column("exported", String(32)),
+    Column("holder", String(64)),
+    Column("lease_until", UtcDateTime),
+    Index("ix_reviews_time", "state", "time", "inspection_id"),
+    Index("ix_reviews_doubt", "state", "doubt", "inspection_id"),
+    Index("ix_reviews_part_time", "state", "part", "time", "inspection_id"),
+    Index("ix_reviews_part_doubt", "state", "part", "doubt", "inspection_id"),
+    Index("ix_reviews_counts", "state", "part", "reason"),
+    Index("ix_reviews_holder", "holder"),
+)
+
+# What people said, for ever: triggers refuse to change or remove a row.
+judgements = Table(
+    "judgements",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("inspection_id", ForeignKey("inspections.id"), nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("supersedes", ForeignKey("judgements.id")),
+    Column("decision", String(16), nullable=False),
+    Column("label", String(64)),
+    Column("note", Text, nullable=False),
+    Column("operator", String(128), nullable=False),
+    Column("key_id", String(32)),
+    Column("time", UtcDateTime, nullable=False),
+    Column("mask", String(200)),
+    # What stands once this was said: itself, or after an undo what stood before.
+    Column("stands", String(32)),
+    Index("ix_judgements_time", "time"),
+    # Of two judgements that name the same predecessor, the database lets one in.
+    Index("ux_judgements_number", "inspection_id", "number", unique=True),
 )
 
 # The services that write here. A service that ends as it should takes its row away; one that was killed

@@ -1,11 +1,12 @@
 """Takes back a verdict that was recorded and then must not be given."""
 
-from sqlalchemy import update
+from sqlalchemy import delete, update
 
 from models.answer import Inspection
 from models.decision import INVALID
+from service.archive.candidates import WAITING
 from service.archive.database import Database
-from service.archive.tables import inspections
+from service.archive.tables import inspections, reviews
 
 
 def withdraw(database: Database, inspection: Inspection, reason: str) -> None:
@@ -32,3 +33,5 @@ def withdraw(database: Database, inspection: Inspection, reason: str) -> None:
     }
     with database.writing() as connection:
         connection.execute(update(inspections).where(inspections.c.id == inspection.id).values(row))
+        waits = (reviews.c.inspection_id == inspection.id) & (reviews.c.state == WAITING)
+        connection.execute(delete(reviews).where(waits))

@@ -11,10 +11,11 @@ from dataclasses import asdict, dataclass, field
 from sqlalchemy import insert
 from sqlalchemy.exc import IntegrityError
 
+from service.archive.candidates import candidate_of
 from service.archive.database import Database
 from service.archive.errors import ArchiveUnavailableError, NotRecordedError
 from service.archive.records import Record
-from service.archive.tables import inspections
+from service.archive.tables import inspections, reviews
 from service.errors import ServiceError, reason_of
 
 LARGEST_BATCH = 64
@@ -43,10 +44,15 @@ class _Waiting:
 class Writer:
     """Makes records durable. Every caller gets its own success or error."""
 
-    def __init__(self, database: Database, capacity: int) -> None:
-        """`capacity`: how many records may wait; more are refused at once."""
+    def __init__(self, database: Database, capacity: int, review_share: float = 0.0) -> None:
+        """
+        Args:
+            capacity: how many records may wait; more are refused at once.
+            review_share: share of the clean inspections that people are to look at.
+        """
         self._database = database
         self._capacity = capacity
+        self._review_share = review_share
         self._condition = threading.Condition()
         self._waiting: deque[_Waiting] = deque()
         self._closing = False
@@ -118,6 +124,9 @@ class Writer:
         try:
             with self._database.writing() as connection:
                 connection.execute(insert(inspections), [asdict(item.record) for item in batch])
+                found = [candidate_of(item.record, self._review_share) for item in batch]
+                if candidates := [row for row in found if row is not None]:
+                    connection.execute(insert(reviews), candidates)
         except ArchiveUnavailableError as error:
             for item in batch:
                 item.fail(error)

@@ -7,9 +7,12 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service.access.exposure import is_loopback
-from service.access.keys import allows
+from service.access.keys import KeyRecord, allows
 from service.access.ring import KeyRing
 from service.access.rules import HEALTH_PATHS, least_role
+from service.access.sessions import Sessions
+from service.http.cookies import session_token
+from service.http.pages import is_page, sign_in_redirect
 from service.http.problems import problem_response
 from service.http.scopes import inspection_id_of, path_of
 from service.settings import Settings
@@ -24,14 +27,18 @@ log = logging.getLogger(__name__)
 class AccessControl:
     """Answers 401 or 403 to whoever may not ask; notes the key in `scope["state"]` for the logs.
 
-    `key_id` and `key_role` are those of the request's key. On the management port there is nothing but
-    health and metrics, and they need no key.
+    `key_id`, `key_name` and `key_role` are those of the request's key, or of the key that its session stands
+    for; then `by_session` is true. On the management port there is nothing but health and metrics, and they
+    need no key.
     """
 
-    def __init__(self, app: ASGIApp, *, settings: Settings, keys: KeyRing | None) -> None:
+    def __init__(
+        self, app: ASGIApp, *, settings: Settings, keys: KeyRing | None, sessions: Sessions | None
+    ) -> None:
         self._app = app
         self._settings = settings
         self._keys = keys
+        self._sessions = sessions
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -58,19 +65,31 @@ class AccessControl:
 
     def _refuse_by_key(self, scope: Scope, method: str, path: str, keys: KeyRing) -> Response | None:
         key = _key_of(Headers(scope=scope))
-        record = keys.holder_of(key) if key else None
-        if record is None:
-            said = "There is no API key." if key is None else "The API key is not valid."
-            detail = f"{said} Send a valid one as `Authorization: Bearer KEY`, or in {KEY_HEADER}."
-            headers = {"www-authenticate": 'Bearer realm="glint"'}
-            return problem_response("unauthorized", detail, inspection_id_of(scope), headers=headers)
-        scope["state"].update(key_id=record.id, key_role=record.role)
         least = least_role(method, path)
+        record = self._holder(scope, key, keys)
+        if record is not None:
+            by_session = key is None
+            scope["state"].update(
+                key_id=record.id, key_name=record.name, key_role=record.role, by_session=by_session
+            )
+        if least is None:
+            return None
+        if record is None:
+            return _not_known(scope, path, key)
         if allows(record.role, least):
             return None
+        if scope["state"]["by_session"] and is_page(scope):
+            # Another key may open it: the sign-in says which role it takes.
+            return sign_in_redirect(scope, path)
         log.warning("Key %s (%s) was refused %s %r.", record.id, record.role, method, path[:128])
         detail = f"This takes a key of the role {least}; this one has the role {record.role}."
         return problem_response("forbidden", detail, inspection_id_of(scope))
+
+    def _holder(self, scope: Scope, key: str | None, keys: KeyRing) -> KeyRecord | None:
+        if key is not None:
+            return keys.holder_of(key)
+        token = session_token(scope)
+        return self._sessions.holder_of(token) if token and self._sessions is not None else None
 
     def _refuse_strangers(self, scope: Scope) -> Response | None:
         # Another server than ours may listen elsewhere than the settings say.
@@ -95,6 +114,15 @@ def _key_of(headers: Headers) -> str | None:
         scheme, _, key = value.partition(" ")
         given.add(key.strip() if scheme.lower() == _SCHEME else "")
     return (given.pop() if len(given) == 1 else "") if given else None
+
+
+def _not_known(scope: Scope, path: str, key: str | None) -> Response:
+    if key is None and is_page(scope):
+        return sign_in_redirect(scope, path)
+    said = "There is no API key." if key is None else "The API key is not valid."
+    detail = f"{said} Send a valid one as `Authorization: Bearer KEY`, or in {KEY_HEADER}."
+    headers = {"www-authenticate": 'Bearer realm="glint"'}
+    return problem_response("unauthorized", detail, inspection_id_of(scope), headers=headers)
 
 
 def _is_address(host: str) -> bool:

@@ -51,6 +51,9 @@ def _name(field: str) -> AfterValidator:
 _TEXT = WithJsonSchema({"type": "string", "maxLength": MAX_LENGTH, "pattern": TEXT_PATTERN})
 
 
+PartName = Annotated[str, _name("part"), _TEXT]
+
+
 def _in_utc(value: datetime) -> datetime:
     try:
         return value.astimezone(UTC)
@@ -58,7 +61,7 @@ def _in_utc(value: datetime) -> datetime:
         raise ValueError("in UTC, this is before the year 1 or after the year 9999") from None
 
 
-_Moment = Annotated[AwareDatetime, AfterValidator(_in_utc)]
+Moment = Annotated[AwareDatetime, AfterValidator(_in_utc)]
 
 
 class Search(BaseModel):
@@ -66,13 +69,13 @@ class Search(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
-    since: _Moment | None = Field(
+    since: Moment | None = Field(
         default=None,
         alias="from",
         description="Recorded at or after this time; with its zone: 2026-01-01T06:00:00Z.",
     )
-    until: _Moment | None = Field(default=None, alias="to", description="Recorded before this time.")
-    part: Annotated[str, _name("part"), _TEXT] | None = None
+    until: Moment | None = Field(default=None, alias="to", description="Recorded before this time.")
+    part: PartName | None = None
     camera: Annotated[str, _name("camera"), _TEXT] | None = None
     serial: Annotated[str, _name("serial"), _TEXT] | None = None
     verdict: Annotated[str, _name("verdict"), _TEXT] | None = Field(

@@ -3,6 +3,9 @@
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from service.access.rules import STATION
+from service.http.scopes import path_of
+
 ALWAYS = {
     "x-content-type-options": "nosniff",
     "x-frame-options": "DENY",
@@ -18,6 +21,13 @@ DOCS_POLICY = (
     "style-src 'unsafe-inline' https://cdn.jsdelivr.net; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
+# The station's pages load their own scripts, styles and pictures, and nothing that stands in a page itself.
+STATION_POLICY = (
+    "default-src 'none'; connect-src 'self'; img-src 'self' blob: data:; "
+    "script-src 'self'; style-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+)
+# Without any referrer, browsers would not say of the station's own forms that they come from its pages.
+STATION_REFERRER = "same-origin"
 # Verdicts and photos are for whoever asked, now; a cache would give them to others, or later.
 CACHING = "no-store"
 
@@ -27,6 +37,9 @@ def complete(headers: MutableHeaders, path: str = "") -> None:
     headers.update(ALWAYS)
     headers.setdefault("cache-control", CACHING)
     headers["content-security-policy"] = DOCS_POLICY if path == DOCS else POLICY
+    if path.startswith(STATION) and headers.get("content-type", "").startswith("text/html"):
+        headers["content-security-policy"] = STATION_POLICY
+        headers["referrer-policy"] = STATION_REFERRER
 
 
 class SecurityHeaders:
@@ -43,7 +56,7 @@ class SecurityHeaders:
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 message = {**message, "headers": list(message.get("headers", []))}
-                complete(MutableHeaders(scope=message), scope["path"])
+                complete(MutableHeaders(scope=message), path_of(scope))
             await send(message)
 
         await self._app(scope, receive, send_with_headers)

@@ -77,6 +77,7 @@ def _record_of(scope: Scope, status: int, code: str, seconds: float) -> RequestR
         verdict=verdict,
         part=inspection.part if inspection is not None else getattr(fields, "part", None),
         camera=getattr(fields, "camera", None),
+        serial=getattr(fields, "serial", None),
         seconds=seconds,
         ended=time.time(),
         key_id=str(state.get("key_id") or ""),

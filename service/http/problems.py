@@ -19,13 +19,15 @@ MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_SECONDS = 1
 CODE_HEADER = "x-glint-problem"
 
-# Status and title by code. What is not listed is a photo that cannot be inspected: 422.
+_OTHER = (422, "The photo cannot be inspected")
+# Status and title by code. What is not listed is a photo that cannot be inspected.
 _KNOWN: Mapping[str, tuple[int, str]] = {
     "empty": (400, "The photo is empty"),
     "malformed_body": (400, "The body cannot be read"),
     "malformed_request": (400, "The request cannot be read"),
     "unauthorized": (401, "No valid API key"),
     "forbidden": (403, "Not allowed with this key"),
+    "forged": (403, "Not sent by this page"),
     "unknown_part": (404, "No such part is loaded"),
     "upload_too_slow": (408, "The upload took too long"),
     "body_too_large": (413, "The body is too large"),
@@ -40,6 +42,13 @@ _KNOWN: Mapping[str, tuple[int, str]] = {
     "photo_not_kept": (404, "The photo was not kept"),
     "photo_removed": (404, "The photo was removed"),
     "no_overlay": (404, "There is no overlay"),
+    "no_mask": (404, "There is no mask"),
+    "unknown_judgement": (404, "No such judgement"),
+    "judged_meanwhile": (409, "Another judgement came first"),
+    "held_by_another": (409, "Another operator is looking at it"),
+    "not_judgeable": (409, "There is nothing to judge"),
+    "nothing_to_undo": (409, "There is nothing to undo"),
+    "bad_mask": (422, "The mask cannot be used"),
     "photo_missing": (404, "The photo is missing"),
     "idempotency_conflict": (422, "The key was used for another photo"),
     "part_not_named": (422, "The part is missing"),
@@ -81,6 +90,11 @@ class Problem(BaseModel):
     )
 
 
+def status_of(code: str) -> int:
+    """The HTTP status of a problem."""
+    return _KNOWN.get(code, _OTHER)[0]
+
+
 def problem_response(
     code: str,
     detail: str,
@@ -91,7 +105,7 @@ def problem_response(
     quality: list[Reading] | None = None,
 ) -> Response:
     """Make the answer for a problem; without `status`, the code tells it."""
-    known_status, title = _KNOWN.get(code, (422, "The photo cannot be inspected"))
+    known_status, title = _KNOWN.get(code, _OTHER)
     if status is not None and code not in _KNOWN:
         title = HTTPStatus(status).phrase
     problem = Problem(

@@ -8,10 +8,11 @@ from typing import Any
 
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field
-from starlette.responses import Response
+from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from models.decision import Limits
 from models.manifest import LimitOrigins, TrunkProvenance
+from service.access.rules import STATION
 from service.errors import RequestError, WorkerDiedError
 from service.http.answers import json_answer, picture_answer
 from service.http.documentation import (
@@ -28,6 +29,7 @@ from service.http.fields import (
     read_idempotency_key,
     wanted_picture,
 )
+from service.http.pages import wants_page
 from service.http.scopes import inspection_id_of
 from service.http.uploads import Upload, read_upload
 from service.inspection import InspectionService, Order
@@ -35,6 +37,19 @@ from service.registry import Registry
 from service.settings import Settings
 from service.status import Readiness
 from service.telemetry.drift_watch import PartDrift
+
+_INDEX = {
+    "service": "Glint",
+    "inspect": "POST /inspect",
+    "parts": "/parts",
+    "inspections": "/inspections",
+    "station": STATION,
+    "health": "/healthz",
+    "readiness": "/readyz",
+    "metrics": "/metrics",
+    "documentation": "/docs",
+    "openapi": "/openapi.json",
+}
 
 router = APIRouter()
 
@@ -92,6 +107,8 @@ async def inspect(request: Request) -> Response:
     deadline = arrived + 1e-3 * read_deadline_ms(
         request.headers.get(DEADLINE_HEADER), settings.deadline_ms, settings.max_deadline_ms
     )
+    # Whoever is refused for want of room is known by what stands in the query.
+    request.state.fields = read_fields(request.query_params.multi_items())
     with service.admit():
         upload = await _receive(request, settings.max_bytes, deadline)
         fields = read_fields([*request.query_params.multi_items(), *upload.form])
@@ -183,17 +200,14 @@ async def readyz(request: Request) -> Response:
     )
 
 
-@router.get("/", summary="What there is")
+@router.get("/", include_in_schema=False)
+async def front_door(request: Request) -> Response:
+    """The station for browsers, the index for programs."""
+    if wants_page(request.headers):
+        return RedirectResponse(f"{request.scope.get('root_path', '')}{STATION}", 303, {"vary": "accept"})
+    return JSONResponse(_INDEX | {"version": version("glint-inspection")}, headers={"vary": "accept"})
+
+
+@router.get("/api", summary="What there is")
 async def index() -> dict[str, Any]:
-    return {
-        "service": "Glint",
-        "version": version("glint-inspection"),
-        "inspect": "POST /inspect",
-        "parts": "/parts",
-        "inspections": "/inspections",
-        "health": "/healthz",
-        "readiness": "/readyz",
-        "metrics": "/metrics",
-        "documentation": "/docs",
-        "openapi": "/openapi.json",
-    }
+    return _INDEX | {"version": version("glint-inspection")}

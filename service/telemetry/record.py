@@ -19,7 +19,7 @@ class RequestRecord:
         status: the HTTP status; `LEFT` if none was sent.
         code: the problem's code; empty without a problem.
         verdict: of a request for an inspection, `invalid` if there was a problem; else empty.
-        part, camera: as they were sent; None where not.
+        part, camera, serial: as they were sent; None where not.
         seconds: from the request's arrival to the end of its answer.
         ended: when it ended, in seconds since 1970.
         key_id: the id of the key it was sent with; empty without one.
@@ -40,6 +40,7 @@ class RequestRecord:
     key_id: str
     traceparent: str
     inspection: Inspection | None
+    serial: str | None = None
 
 
 Listener = Callable[[RequestRecord], None]

@@ -39,9 +39,9 @@ class Telemetry:
         def manifests() -> dict[str, Manifest]:
             return {part: loaded.inspector.manifest for part, loaded in registry.loaded.items()}
 
-        cameras = BoundedNames(settings.max_cameras)
-        self.drift = DriftWatch(manifests, cameras, settings.usual_reject_rate)
-        self.metrics = Metrics(cameras, lambda: registry.part_names)
+        self.cameras = BoundedNames(settings.max_cameras)
+        self.drift = DriftWatch(manifests, self.cameras, settings.usual_reject_rate)
+        self.metrics = Metrics(self.cameras, lambda: registry.part_names)
         self.metrics.registry.register(StateCollector(registry, self.drift, readiness, archive))
         self._traces = open_traces(environment)
 

@@ -1,6 +1,7 @@
 """What the OpenAPI document cannot say, for schemathesis, which loads this file by `SCHEMATHESIS_HOOKS`.
 
-The variable GLINT_DRILL_INSPECTION names an inspection that is in the archive.
+The variables GLINT_DRILL_INSPECTION and GLINT_DRILL_JUDGEMENT name an inspection that is in the archive and a
+judgement of it that came with a mask; GLINT_DRILL_UNJUDGED one that nobody has judged.
 """
 
 import os
@@ -38,7 +39,13 @@ def before_call(context: Any, case: Any, kwargs: Any) -> None:
             del case.query[name]
     if "inspection_id" in (case.path_parameters or {}):
         case.path_parameters["inspection_id"] = os.environ["GLINT_DRILL_INSPECTION"]
+    if "judgement_id" in (case.path_parameters or {}):
+        case.path_parameters["judgement_id"] = os.environ["GLINT_DRILL_JUDGEMENT"]
     (case.query or {}).pop("cursor", None)
+    if case.operation.path.endswith("/judgements") and isinstance(case.body, dict):
+        # A label may contradict the verdict, and not any text is a picture or the id of a judgement.
+        case.body.update(label=None, mask=None, supersedes=None)
+        case.path_parameters["inspection_id"] = os.environ["GLINT_DRILL_UNJUDGED"]
 
 
 def _is_no_photo(case: Any) -> bool:

@@ -1,5 +1,7 @@
 """schemathesis sends the running service what its OpenAPI document allows, and forbids, with all checks."""
 
+import base64
+import json
 import os
 import re
 import subprocess
@@ -12,13 +14,25 @@ from models.quality import QualityGate
 from service.access.commands import add_key
 from tests.drills.conftest import DrillRecord
 from tests.drills.harness import photos, post
-from tests.service.live import serving
+from tests.service.live import Live, serving
+from tests.service.review.drawings import drawing
 from tests.tiny_bundle import make_tiny_bundle
 
 HOOKS = "tests.drills.openapi_hooks"
 REPOSITORY = Path(__file__).resolve().parents[2]
 EXAMPLES = os.environ.get("GLINT_OPENAPI_EXAMPLES", "20")
 LONGEST_SECONDS = 300.0
+
+
+def judge(live: Live, inspection_id: str, key: str) -> str:
+    """Judge an inspection with a mask; the judgement's id."""
+    order = {"decision": "accept", "operator": "Anna", "mask": base64.b64encode(drawing()).decode()}
+    connection = live.connect()
+    headers = {"x-api-key": key, "content-type": "application/json"}
+    connection.request("POST", f"/inspections/{inspection_id}/judgements", json.dumps(order), headers)
+    made = json.loads(connection.getresponse().read())
+    connection.close()
+    return str(made["id"])
 
 
 @pytest.mark.drill
@@ -29,7 +43,8 @@ def test_the_service_does_what_its_openapi_document_says(tmp_path: Path, drill_r
     make_tiny_bundle(tmp_path / "bundles", quality=QualityGate(limits={}))
     options = ("--keys", str(file), "--open-health")
     with serving(tmp_path / "bundles", *options, archive=tmp_path / "archive") as live:
-        known = post(live.port, photos(1)[0], headers={"x-api-key": key})
+        unjudged, known = (post(live.port, photo, headers={"x-api-key": key}) for photo in photos(2))
+        judgement = judge(live, known.answer["id"], key)
         arguments = [
             *("run", f"http://127.0.0.1:{live.port}/openapi.json", "--header", f"X-Api-Key: {key}"),
             *("--checks", "all", "--max-examples", EXAMPLES, "--seed", "1", "--no-color"),
@@ -42,6 +57,8 @@ def test_the_service_does_what_its_openapi_document_says(tmp_path: Path, drill_r
                 "SCHEMATHESIS_HOOKS": HOOKS,
                 "PYTHONPATH": str(REPOSITORY),
                 "GLINT_DRILL_INSPECTION": known.answer["id"],
+                "GLINT_DRILL_JUDGEMENT": judgement,
+                "GLINT_DRILL_UNJUDGED": unjudged.answer["id"],
             },
             capture_output=True,
             text=True,

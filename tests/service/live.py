@@ -70,6 +70,7 @@ def serving(
     archive: Path | None = None,
     environment: Mapping[str, str] | None = None,
     ready: bool = True,
+    port: int | None = None,
 ) -> Iterator[Live]:
     """Run the service until the block ends.
 
@@ -79,8 +80,9 @@ def serving(
         archive: the archive's folder; without one, inspections are not kept.
         environment: variables on top of the test's own.
         ready: wait until /readyz answers 200.
+        port: where to listen; a free one if not given.
     """
-    port = free_port()
+    port = port or free_port()
     arguments = command(bundles, port, *options)
     if script is not None:
         arguments = [sys.executable, "-c", script, str(port), str(bundles), *options]

@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
+from fastapi.routing import APIRoute
 from fastapi.testclient import TestClient
 
 from service.access.commands import add_key, revoke_key
@@ -17,6 +18,7 @@ from service.access.ring import LOOK_AGAIN_SECONDS
 from service.access.rules import HEALTH_PATHS, RULES, least_role
 from service.app import create_app
 from service.settings import Settings
+from service.station.routes import ROUTERS
 from service.telemetry.logs import JsonFormatter
 from tests.service.conftest import StartClient
 from tests.service.test_http_problems import problem_of
@@ -106,10 +108,21 @@ def test_a_key_in_the_query_is_not_taken(guarded: TestClient, keys: dict[Role, s
     problem_of(guarded.get("/parts", params={"key": keys["admin"]}), 401, "unauthorized")
 
 
+def station_routes() -> list[tuple[str, str]]:
+    """Method and path of every route of the station, which the documentation leaves out."""
+    return [
+        (method, route.path)
+        for each in ROUTERS
+        for route in each.routes
+        if isinstance(route, APIRoute)
+        for method in route.methods
+    ]
+
+
 def test_each_rule_is_about_a_route_that_there_is() -> None:
     documented = create_app(Settings.of(device="cpu")).openapi()["paths"]
     routes = [(method.upper(), path) for path, methods in documented.items() for method in methods]
-    routes += [("GET", "/docs"), ("GET", "/openapi.json")]
+    routes += [("GET", "/"), ("GET", "/docs"), ("GET", "/openapi.json"), *station_routes()]
     for rule in RULES:
         assert any(rule.covers(*route) for route in routes), rule
 
@@ -149,7 +162,9 @@ def test_every_route_is_closed_to_whoever_has_no_key_or_too_small_a_role(
         for method in documented.get(template, {"get": None}):
             method = method.upper()
             problem_of(client.request(method, path), 401, "unauthorized")
-            for role in ROLES[: ROLES.index(least_role(method, path))]:
+            least = least_role(method, path)
+            assert least is not None
+            for role in ROLES[: ROLES.index(least)]:
                 problem_of(client.request(method, path, headers=bearer(keys[role])), 403, "forbidden")
 
 

@@ -58,8 +58,11 @@ def test_a_part_whose_canary_fails_gives_no_verdict_until_it_passes(start: Start
     client = start()
     registry: Registry = client.app.state.registry
     session, canary = spoil(registry), registry.loaded["bracket"].canary
+    assert client.post("/inspect?camera=cam3", content=GOOD, headers=JPEG).json()["verdict"] == "clean"
     session.change = fault
     canary.check()
+    [shown] = client.app.state.station.alarms.status()["alarms"]["cam3"]
+    assert shown["kind"] == "canary"
     readiness = client.get("/readyz")
     assert readiness.status_code == 503
     assert "the canary failed: " in readiness.json()["reasons"][0]

@@ -204,6 +204,8 @@ def test_a_darker_line_is_seen_in_parts_metrics_and_the_log(
     assert {alarm["reading"] for alarm in camera["alarms"]} == {"anomaly_score", "brightness"}
     assert "lamp" in camera["what_to_do"]
     assert 'glint_drift{camera="cam3",part="bracket"} 1.0' in client.get("/metrics").text
+    [shown] = client.app.state.station.alarms.status()["alarms"]["cam3"]
+    assert (shown["kind"], "lamp" in shown["detail"]) == ("drift", True)
     event, *_ = [record for record in caplog.records if getattr(record, "event", "") == "drift"]
     assert (event.levelname, event.part, event.camera, event.state) == (
         "WARNING",

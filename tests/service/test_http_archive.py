@@ -158,7 +158,7 @@ def test_an_id_that_nobody_has_is_not_found(client: TestClient, unknown: str) ->
 
 
 def test_a_picture_that_is_not_there_says_why(start: StartClient) -> None:
-    client = start(archive_photos="defects")
+    client = start(archive_photos="defects", review_sample=0)
     clean = post(client, GOOD)["id"]
     assert refused(client, f"/inspections/{clean}/image") == (404, "photo_not_kept")
     found = get(client, f"/inspections/{clean}")

@@ -51,6 +51,7 @@ def test_the_documentation_covers_every_body_and_every_field(client: TestClient)
 
 
 def test_the_index_names_paths_that_exist(client: TestClient) -> None:
-    index = client.get("/").json()
-    for name in ("parts", "health", "readiness", "documentation", "openapi"):
+    index = client.get("/api").json()
+    assert client.get("/").json() == index
+    for name in ("parts", "health", "readiness", "station", "documentation", "openapi"):
         assert client.get(index[name]).status_code == 200, name

@@ -3,13 +3,13 @@
 import re
 from pathlib import Path
 
+from models.classes import CLEAN_NAMES, MASKS
 from models.decision import CLEAN
 from models.errors import DatasetError
-from training.data.listing import CLEAN_NAMES, Entry, Found, Listing, has_photos, label_of, name_of
+from training.data.listing import Entry, Found, Listing, has_photos, label_of, name_of
 from training.data.samples import Prescription
 from training.data.tables import GROUPS
 
-MASKS = "masks"
 SCRATCHED = "scratched"
 
 _NEGATED = re.compile(r"(un|non?|not|without)[ _.-]?scratch", re.IGNORECASE)

@@ -5,17 +5,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from models.classes import CLEAN_NAMES, CLUTTER
 from models.decision import CLEAN, RESERVED_CLASSES
 from models.errors import DatasetError
 from models.formats import SUFFIXES
 from models.manifest import NAME_PATTERN
 from training.data.samples import Prescription, Skipped
-
-CLEAN_NAMES = frozenset({"good", "ok", "clean", "normal", "free"})
-
-_CLUTTER = re.compile(
-    r"(\..*|thumbs\.db|desktop\.ini|__macosx|readme.*|licen[sc]e.*|.*\.(txt|md))", re.IGNORECASE
-)
 
 
 @dataclass(frozen=True)
@@ -114,7 +109,7 @@ def name_of(path: Path, root: Path) -> str:
 
 def is_clutter(path: Path) -> bool:
     """Whether this is a file that lies about in every folder and is no part of a data set."""
-    return _CLUTTER.fullmatch(path.name) is not None
+    return CLUTTER.fullmatch(path.name) is not None
 
 
 def has_photos(folder: Path) -> bool:

@@ -36,6 +36,8 @@ def start_archive(folder: Path) -> Iterator[StartArchive]:
             "archive": str(folder),
             "archive_free_bytes": 0,
             "archive_orphan_seconds": 0.2,
+            # Else one in a hundred clean photos would be in the sample that people review.
+            "review_sample": 0,
             # What is recorded here has deadlines of its own.
             "deadline_ms": 100,
             "max_deadline_ms": 100,

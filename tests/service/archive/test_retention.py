@@ -12,8 +12,13 @@ from service.archive.errors import PictureError, UnknownInspectionError
 from service.archive.filters import Filters
 from service.archive.presence import Presence
 from service.archive.tables import inspections, writers
+from service.review.desk import Desk
+from service.review.items import Wish
+from service.review.judgements import Opinion
+from service.review.selection import mark_exported
 from tests.drills.evidence import files_below
 from tests.service.archive.conftest import MakeEntry, StartArchive, record, wait_until
+from tests.service.review.drawings import drawing
 
 
 def make_older(archive: Archive, inspection_id: str, days: float) -> None:
@@ -162,3 +167,65 @@ def test_a_clock_far_ahead_at_start_makes_nothing_old(
     assert "kept" in states(second).values()
     assert "removed" not in states(second).values()
     assert "At start, the newest record was 35 days old" in caplog.text
+
+
+def test_what_was_judged_stays_until_it_is_exported(
+    start_archive: StartArchive, make_entry: MakeEntry, folder: Path
+) -> None:
+    archive = start_archive(retention_days=30, retention_rows="remove")
+    judged, unclear, waiting = entries = [make_entry() for _ in range(3)]
+    for entry in entries:
+        record(archive, entry)
+        make_older(archive, entry.inspection.id, 31)
+    desk = Desk(archive.holdings)
+    judgement = desk.judge(judged.inspection.id, Opinion("accept", "Anna", mask=drawing()))
+    desk.judge(unclear.inspection.id, Opinion("cannot_tell", "Anna"))
+    tidy(archive)
+    # Records outlive their photos once somebody has judged them; the others go as set.
+    assert states(archive) == {judged.inspection.id: "kept", unclear.inspection.id: "removed"}
+    assert waiting.inspection.id not in [item.inspection_id for item in desk.waiting(Wish(), 9)]
+
+    mark_exported(archive._database, {judged.inspection.id: judgement.id})
+    newer = desk.judge(judged.inspection.id, Opinion("overrule", "Ben", supersedes=judgement.id))
+    tidy(archive)
+    assert states(archive)[judged.inspection.id] == "kept"
+
+    mark_exported(archive._database, {judged.inspection.id: newer.id})
+    tidy(archive)
+    assert set(states(archive).values()) == {"removed"}
+    assert [path for path in files_below(folder / "photos") if judged.inspection.id in path.name] == []
+    assert desk.history(judged.inspection.id) == [judgement, newer]
+
+
+def test_for_space_neither_the_sample_nor_what_was_judged_goes_with_the_clean_ones(
+    start_archive: StartArchive, make_entry: MakeEntry, caplog: pytest.LogCaptureFixture
+) -> None:
+    archive = start_archive(review_sample=1.0)
+    sampled, judged = make_entry("clean"), make_entry("clean")
+    for entry in (sampled, judged):
+        record(archive, entry)
+    plain = [make_entry("clean") for _ in range(3)]
+    archive._recorder.writer._review_share = 0.0
+    for entry in plain:
+        record(archive, entry)
+    Desk(archive.holdings).judge(judged.inspection.id, Opinion("accept", "Anna"))
+    archive._retention._free_bytes = 2**60  # no disk is so large
+    archive._retention.step()
+    assert [states(archive)[entry.inspection.id] for entry in plain] == ["removed"] * 3
+    assert states(archive)[sampled.inspection.id] == "kept"
+    tidy(archive)
+    assert states(archive)[sampled.inspection.id] == "removed"
+    assert states(archive)[judged.inspection.id] == "kept"
+    assert "1 photos stay because they were judged" in caplog.text
+
+
+def test_what_was_judged_goes_like_the_others_if_so_set(
+    start_archive: StartArchive, make_entry: MakeEntry
+) -> None:
+    archive = start_archive(retention_days=30, retention_judged="as_others")
+    entry = make_entry()
+    record(archive, entry)
+    make_older(archive, entry.inspection.id, 31)
+    Desk(archive.holdings).judge(entry.inspection.id, Opinion("accept", "Anna"))
+    tidy(archive)
+    assert states(archive) == {entry.inspection.id: "removed"}

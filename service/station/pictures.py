@@ -1,0 +1,64 @@
+"""Photos in a form that browsers show: to their last pixel, or small for the board.
+
+What touches pixels is imported when it is needed: the service starts without it.
+"""
+
+import threading
+from collections import OrderedDict
+
+from models.answer import ImageFacts
+from models.formats import PhotoLimits
+from service.station.recent import Picture
+
+_SHOWN_BY_BROWSERS = ("image/jpeg", "image/png", "image/webp", "image/bmp")
+_MOST_PREVIEWS = 16
+
+
+def displayable(photo: Picture, facts: ImageFacts, white_level: int, limits: PhotoLimits) -> Picture:
+    """The photo as the model saw its colours, at its own size; unchanged if browsers show it so.
+
+    Args:
+        white_level: the 16-bit value that means white.
+
+    Raises:
+        PhotoError: when it cannot be decoded.
+    """
+    if photo.media_type in _SHOWN_BY_BROWSERS and facts.bit_depth == 8:
+        return photo
+    from models.overlay import encode_picture
+    from models.photo import decode_photo
+
+    pixels = decode_photo(photo.data, white_level=white_level, limits=limits).pixels
+    return Picture(encode_picture(pixels, "png"), "image/png")
+
+
+class Previews:
+    """Photos made small. One at a time, since the line's own photos need the cores."""
+
+    def __init__(self, limits: PhotoLimits) -> None:
+        self._limits = limits
+        self._made: OrderedDict[str, Picture] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def preview(self, inspection_id: str, photo: Picture, white_level: int) -> Picture:
+        """The photo as JPEG, its longer side at most that of an overlay.
+
+        Raises:
+            PhotoError: when it cannot be decoded.
+        """
+        with self._lock:
+            if inspection_id not in self._made:
+                self._made[inspection_id] = self._make(photo, white_level)
+                if len(self._made) > _MOST_PREVIEWS:
+                    self._made.popitem(last=False)
+            return self._made[inspection_id]
+
+    def _make(self, photo: Picture, white_level: int) -> Picture:
+        from models.overlay import MAX_SIDE, encode_picture
+        from models.photo import decode_photo
+        from models.resizing import resize
+
+        pixels = decode_photo(photo.data, white_level=white_level, limits=self._limits).pixels
+        shrink = min(1.0, MAX_SIDE / max(pixels.shape[:2]))
+        height, width = (max(1, round(side * shrink)) for side in pixels.shape[:2])
+        return Picture(encode_picture(resize(pixels, height, width), "jpeg"), "image/jpeg")

@@ -1,0 +1,260 @@
+"""How fast the station's pages are with 100,000 archived inspections, against 10,000, in one run.
+
+.venv/bin/python -m tests.benchmarks.station_pages [--records 100000] [--rounds 40] [--docs]
+
+Two services run side by side, on a large archive and on a small one; each page is asked of one and then of
+the other, A B B A, so that the machine's moods fall on both. Each request is for another inspection, so that
+nothing comes out of a cache. With --docs the table goes into docs/performance.md.
+"""
+
+import argparse
+import random
+import tempfile
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
+from datetime import UTC, datetime, timedelta
+from http.client import HTTPConnection, HTTPResponse
+from json import dumps, loads
+from pathlib import Path
+from statistics import median, quantiles
+
+from sqlalchemy import insert
+
+from models.inspector import Inspector
+from models.overlay import encode_picture
+from service.archive.archive import Archive
+from service.archive.candidates import candidate_of
+from service.archive.entries import Entry
+from service.archive.records import Record
+from service.archive.tables import inspections, reviews
+from service.review.desk import Desk
+from service.review.items import Wish
+from service.review.judgements import Opinion
+from service.settings import Settings
+from tests.benchmarks.report import machine, table, write_section
+from tests.service.live import Live, serving
+from tests.tiny_bundle import anomalous_photo, clean_photo, encode, make_tiny_bundle, scratched_photo
+
+SMALL = 10_000
+LIMIT_MS = 300.0
+SIZE = (960, 1280)
+SHARES = (("scratched", 0.04), ("anomalous", 0.02), ("clean", 0.94))
+DOUBTFUL = 0.02
+SAMPLED = 0.01
+JUDGED = 0.25
+CHUNK = 5000
+PAINTS = {"clean": clean_photo, "scratched": scratched_photo, "anomalous": anomalous_photo}
+
+Ask = Callable[["Filled", HTTPConnection], None]
+
+
+class Filled:
+    """A service on a filled archive, and what is in it."""
+
+    def __init__(self, live: Live, ids: Sequence[str], waiting: Sequence[str]) -> None:
+        self.live = live
+        self._chance = random.Random(0)  # noqa: S311
+        self._ids = ids
+        self._waiting = list(waiting)
+
+    def any_id(self) -> str:
+        """Any inspection."""
+        return self._chance.choice(self._ids)
+
+    def waiting_id(self) -> str:
+        """One that waits for its judgement, each once."""
+        return self._waiting.pop()
+
+
+def main() -> None:
+    given = arguments()
+    with tempfile.TemporaryDirectory(dir=given.folder) as name:
+        folder = Path(name)
+        bundle = make_tiny_bundle(folder / "bundles")
+        filled = {size: fill(folder / str(size), bundle, size) for size in (SMALL, given.records)}
+        with (
+            serving(bundle, archive=folder / str(SMALL)) as small,
+            serving(bundle, archive=folder / str(given.records)) as large,
+        ):
+            sides = (Filled(large, *filled[given.records]), Filled(small, *filled[SMALL]))
+            found = measure(sides, given.rounds)
+    text = report(found, given.records, given.rounds)
+    print(text)
+    if given.docs:
+        write_section("performance.md", "station pages", text)
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="How fast the station's pages are.")
+    parser.add_argument("--records", type=int, default=100_000, help="Inspections in the large archive.")
+    parser.add_argument("--rounds", type=int, default=40, help="Requests of each page to each service.")
+    parser.add_argument("--folder", type=Path, help="Folder on the disk to measure. [the temporary folder]")
+    parser.add_argument("--docs", action="store_true", help="Write docs/performance.md.")
+    return parser.parse_args()
+
+
+def fill(folder: Path, bundle: Path, count: int) -> tuple[list[str], list[str]]:
+    """Fill an archive with `count` inspections of a month; all ids, and those that wait for a judgement.
+
+    Rows are as the service writes them; all that show the same share their photo's file.
+    """
+    archive = Archive(Settings.of(archive=str(folder), review_sample=SAMPLED, archive_free_bytes=0))
+    archive.start()
+    try:
+        models = recorded(archive, bundle)
+        made = list(records(models, count))
+        for start in range(0, count, CHUNK):
+            chunk = made[start : start + CHUNK]
+            rows = [row for each in chunk if (row := candidate_of(each, SAMPLED)) is not None]
+            with archive.holdings.database.writing() as connection:
+                connection.execute(insert(inspections), [asdict(each) for each in chunk])
+                connection.execute(insert(reviews), rows)
+        desk = Desk(archive.holdings)
+        waiting = [item.inspection_id for item in desk.waiting(Wish("newest"), count)]
+        for inspection_id in waiting[: round(JUDGED * len(waiting))]:
+            desk.judge(inspection_id, Opinion("accept", "Anna"))
+    finally:
+        archive.close()
+    return [each.id for each in made], waiting[round(JUDGED * len(waiting)) :]
+
+
+def recorded(archive: Archive, bundle: Path) -> dict[str, Record]:
+    """One real record of each verdict."""
+    inspector = Inspector.load(bundle, "cpu", threads=1)
+    found = {}
+    for verdict, paint in PAINTS.items():
+        photo = encode(paint(SIZE), ".jpg")
+        inspection, prepared, outputs = inspector.inspect(photo)
+        overlay = encode_picture(inspector.overlay(prepared, outputs))
+        entry = Entry(inspection, photo, overlay, "jpeg")
+        archive.submit(entry, time.monotonic() + 10.0).result()
+        found[verdict] = archive.find(inspection.id)
+    return found
+
+
+def records(models: dict[str, Record], count: int) -> Sequence[Record]:
+    """As many records as wanted, from a month ago until now."""
+    chance = random.Random(0)  # noqa: S311
+    begin, step = datetime.now(UTC) - timedelta(days=30), timedelta(days=30) / count
+    verdicts = chance.choices([name for name, _ in SHARES], [share for _, share in SHARES], k=count)
+    made = []
+    for number, verdict in enumerate(verdicts):
+        new_id = uuid.UUID(int=chance.getrandbits(128)).hex
+        model = models[verdict]
+        doubtful = verdict == "clean" and chance.random() < DOUBTFUL
+        made.append(
+            replace(
+                model,
+                id=new_id,
+                answer=model.answer.replace(model.id, new_id),
+                time=begin + number * step,
+                serial=f"S{number:07d}",
+                camera=f"cam{number % 4}",
+                score=0.49 if doubtful else chance.random(),
+                needs_review=doubtful,
+            )
+        )
+    return made
+
+
+def measure(sides: tuple[Filled, Filled], rounds: int) -> dict[str, tuple[list[float], list[float]]]:
+    """Milliseconds of every request of every page: of the large archive, and of the small one."""
+    found: dict[str, tuple[list[float], list[float]]] = {name: ([], []) for name in PAGES}
+    connections = [side.live.connect() for side in sides]
+    for number in range(-2, rounds):
+        for name, ask in PAGES.items():
+            for which in (0, 1) if number % 2 == 0 else (1, 0):
+                begun = time.perf_counter()
+                ask(sides[which], connections[which])
+                if number >= 0:
+                    found[name][which].append(1e3 * (time.perf_counter() - begun))
+    return found
+
+
+def get(path: str) -> Ask:
+    """Ask for a path; `{id}` in it becomes that of any inspection."""
+
+    def ask(filled: Filled, connection: HTTPConnection) -> None:
+        _answer(connection, "GET", path.replace("{id}", filled.any_id()), 200)
+
+    return ask
+
+
+def take_next(query: str) -> Ask:
+    """Ask for the queue as a new operator does: the redirect and the page behind it."""
+
+    def ask(filled: Filled, connection: HTTPConnection) -> None:
+        response = _answer(connection, "GET", f"/station/review{query}", 303)
+        _answer(connection, "GET", str(response.getheader("location")), 200)
+
+    return ask
+
+
+def judge(filled: Filled, connection: HTTPConnection) -> None:
+    """Send a judgement."""
+    body = dumps({"decision": "accept", "operator": "Anna"})
+    _answer(connection, "POST", f"/inspections/{filled.waiting_id()}/judgements", 201, body)
+
+
+def _answer(
+    connection: HTTPConnection, method: str, path: str, status: int, body: str | None = None
+) -> HTTPResponse:
+    headers = {"content-type": "application/json", "accept": "text/html,*/*"}
+    connection.request(method, path, body, headers)
+    response = connection.getresponse()
+    text = response.read()
+    assert response.status == status, (method, path, response.status, text[:300])
+    if response.headers.get_content_type() == "application/json":
+        loads(text)
+    return response
+
+
+PAGES: dict[str, Ask] = {
+    "board": get("/station/"),
+    "inspection": get("/station/inspections/{id}"),
+    "photo": get("/station/inspections/{id}/photo"),
+    "review, oldest first": take_next(""),
+    "review, most doubtful first": take_next("?order=doubtful"),
+    "review of one part, newest first": take_next("?order=newest&part=bracket"),
+    "review of the sample": take_next("?reason=sample"),
+    "one part under review": get("/station/review/{id}"),
+    "judgement": judge,
+    "numbers": get("/station/numbers"),
+    "GET /reviews": get("/reviews"),
+    "GET /reviews/numbers": get("/reviews/numbers"),
+    "GET /inspections": get("/inspections?limit=50"),
+}
+
+
+def report(found: dict[str, tuple[list[float], list[float]]], size: int, rounds: int) -> str:
+    """The table, and how it came about."""
+    rows = []
+    for name, (large, small) in found.items():
+        p95 = quantiles(large, n=20)[-1]
+        ratio = median(large) / median(small)
+        rows.append(
+            [
+                name,
+                f"{median(large):.0f}",
+                f"{p95:.0f}",
+                f"{max(large):.0f}",
+                f"{median(small):.0f}",
+                f"{ratio:.2f}",
+            ]
+        )
+    slowest = max(quantiles(large, n=20)[-1] for large, _ in found.values())
+    head = ["page", "median, ms", "p95, ms", "slowest, ms", f"median with {SMALL:,}, ms", "ratio of medians"]
+    return f"""## Pages of the station
+
+Archive of {size:,} inspections in SQLite: 6 % defects, 2 % doubtful, 1 % of the clean ones in the sample, a
+quarter of those judged. {rounds} requests of each page, in turns with a service on {SMALL:,} inspections; a
+page of the queue is the redirect and the page behind it. {machine()}. The slowest p95 is
+{slowest:.0f} ms; {LIMIT_MS:.0f} ms are allowed.
+
+{table(head, rows)}"""
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,112 @@
+"""Judgements, the queue and the data set on a real PostgreSQL server."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import delete, text, update
+from sqlalchemy.exc import SQLAlchemyError
+
+from service.archive.archive import Archive
+from service.archive.tables import inspections, judgements, metadata
+from service.review.desk import Desk
+from service.review.errors import JudgedMeanwhileError
+from service.review.figures import Period
+from service.review.items import Wish
+from service.settings import Settings
+from tests.drills.postgres import Postgres, postgres_server
+from tests.service.archive.conftest import MakeEntry, make_entry, record  # noqa: F401
+from tests.service.review.conftest import says
+from tests.service.review.drawings import drawing
+from tests.service.review.test_dataset import export
+
+pytestmark = pytest.mark.drill
+
+
+@pytest.fixture
+def postgres() -> Iterator[Postgres]:
+    yield from postgres_server()
+
+
+@pytest.fixture
+def archive(postgres: Postgres, tmp_path: Path) -> Iterator[Archive]:
+    archive = Archive(
+        Settings.of(
+            archive=str(tmp_path / "archive"),
+            database_url=postgres.url,
+            archive_free_bytes=0,
+            review_sample=1.0,
+        )
+    )
+    archive.start()
+    yield archive
+    archive.close()
+
+
+def test_review_on_postgres(
+    archive: Archive,
+    make_entry: MakeEntry,  # noqa: F811
+    postgres: Postgres,
+    tmp_path: Path,
+) -> None:
+    desk = Desk(archive.holdings)
+    entries = [make_entry(kind) for kind in ("scratched", "anomalous", "clean", "scratched")]
+    for entry in entries:
+        record(archive, entry)
+    ids = [entry.inspection.id for entry in entries]
+    with ThreadPoolExecutor(4) as pool:
+        taken = list(pool.map(lambda number: desk.take(f"{number:032x}", Wish()), range(4)))
+    assert sorted(taken) == sorted(ids)
+
+    def try_it(number: int) -> bool:
+        try:
+            desk.judge(ids[0], says("accept", f"operator {number}", mask=drawing()))
+        except JudgedMeanwhileError:
+            return False
+        return True
+
+    with ThreadPoolExecutor(4) as pool:
+        assert sum(pool.map(try_it, range(4))) == 1
+    [first] = desk.history(ids[0])
+    undone = desk.judge(ids[0], says("undo", supersedes=first.id))
+    assert undone.stands is None
+    desk.judge(ids[0], says("accept", supersedes=undone.id, mask=drawing()))
+    desk.judge(ids[2], says("overrule"))
+    for change in (update(judgements).values(operator="Nobody"), delete(judgements)):
+        with (
+            pytest.raises(SQLAlchemyError, match="never changed"),
+            archive._database.engine.begin() as connection,
+        ):
+            connection.execute(change)
+    found = desk.numbers(Period("bracket"))
+    assert (found.escapes.count, found.escapes.total, found.passed) == (1, 1, 1)
+    assert desk.counts().judged == 2
+    assert "2 photos are in" in export(
+        tmp_path / "archive", tmp_path / "reviewed", "--database-url", postgres.url, "--unnamed", "odd"
+    )
+
+
+def test_a_database_of_before_is_brought_up_to_date(
+    archive: Archive,
+    make_entry: MakeEntry,  # noqa: F811
+) -> None:
+    entry = make_entry("scratched")
+    record(archive, entry)
+    with archive._database.engine.begin() as connection:
+        for statement in (
+            "DROP TABLE judgements",
+            "DROP TABLE reviews",
+            "DROP FUNCTION refuse_judgement_change",
+            "DROP INDEX ix_inspections_counts",
+            "UPDATE alembic_version SET version_num = '0001'",
+        ):
+            connection.execute(text(statement))
+    archive._database._identity = None
+    archive._database.open()
+    with archive._database.engine.connect() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+        assert connection.execute(inspections.select()).rowcount == 1
+    assert [item.inspection_id for item in Desk(archive.holdings).waiting(Wish(), 9)] == [entry.inspection.id]
