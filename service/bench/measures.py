@@ -80,6 +80,12 @@ class BenchResult(BaseModel):
     raw: list[RawRun]
     http: list[Level]
 
+    @property
+    def title(self) -> str:
+        """What was measured, and on what, in a line."""
+        graph = f"{self.part} {self.bundle_version} in {self.precision}"
+        return f"{graph} on {self.provider}, {self.machine}"
+
 
 def level_of(load: Load, deadline_ms: float) -> Level:
     """What a load amounts to; nothing that was posted is left out of it."""

@@ -31,7 +31,6 @@ def plot(result: BenchResult) -> str:
     staged = [level for level in measured if level.stages_ms]
     if staged:
         panels.append(_stages(min(staged, key=lambda level: level.clients)))
-    title = f"{result.part} {result.bundle_version} in {result.precision} on {result.provider}, {result.machine}"
     head = Markup(
         '<svg xmlns="http://www.w3.org/2000/svg" width="{w}" height="{h}" viewBox="0 0 {w} {h}">'
     ).format(w=_WIDTH * len(panels), h=_HEIGHT + _HEAD)
@@ -42,7 +41,7 @@ def plot(result: BenchResult) -> str:
         for index, panel in enumerate(panels)
     ]
     paper = Markup('<rect width="100%" height="100%" fill="#fff"/>')
-    caption = text(14, 22, title, style="head")
+    caption = text(14, 22, result.title, style="head")
     return str(Markup("").join([head, _STYLE, paper, caption, *placed, Markup("</svg>")])) + "\n"
 
 

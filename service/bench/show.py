@@ -11,8 +11,7 @@ from service.bench.measures import BenchResult, Latency, Level
 def show(result: BenchResult, console: Console) -> None:
     """Print the tables, and in words what they do not say."""
     console.print(
-        f"{result.part} {result.bundle_version} in {result.precision} on {result.provider}, {result.machine}\n"
-        f"{result.photos}; {result.seconds:g} s each; deadline {result.deadline_ms} ms",
+        f"{result.title}\n{result.photos}; {result.seconds:g} s each; deadline {result.deadline_ms} ms",
         markup=False,
         soft_wrap=True,
     )
