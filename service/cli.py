@@ -1,4 +1,4 @@
-"""The commands of the service side: `glint serve`, `inspect`, `verify`, `warmup`, `keys`, ..."""
+"""The commands of the service side: `glint serve`, `inspect`, `verify`, `bench`, `warmup`, `keys`, ..."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -7,9 +7,11 @@ from typing import Annotated, Literal
 import typer
 
 from service.access.cli import app as keys_app
+from service.bench.cli import bench
 
 app = typer.Typer()
 app.add_typer(keys_app)
+app.command()(bench)
 
 
 # `auto` takes the GPU if it really works, and says so if it does not.

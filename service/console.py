@@ -63,13 +63,11 @@ class OverlayFolder:
         (self.folder / f"{name}.jpg").write_bytes(picture)
 
 
-def load_one(path: Path, device: Device, precision: WantedPrecision = "auto") -> Inspector:
-    """Load the bundle at `path`, or the newest one of the only part in it.
+def find_one(path: Path) -> Path:
+    """The bundle at `path`, or the newest one of the only part in it.
 
     Raises:
-        BundleError: when there is none, it cannot be trusted, or there are several parts.
-        DeviceError: when `cuda` is asked for and does not run.
-        PrecisionError: when the bundle has not the precision that is asked for.
+        BundleError: when there is none, or there are several parts.
     """
     found = find_bundles(path)
     if len(found) > 1:
@@ -77,7 +75,18 @@ def load_one(path: Path, device: Device, precision: WantedPrecision = "auto") ->
             f"{path} holds bundles of {len(found)} parts: {', '.join(sorted(found))}.",
             f"Name one of them, for example --bundle {next(iter(found.values()))}",
         )
-    return Inspector.load(next(iter(found.values())), device, precision=precision)
+    return next(iter(found.values()))
+
+
+def load_one(path: Path, device: Device, precision: WantedPrecision = "auto") -> Inspector:
+    """Load the bundle that `find_one` finds.
+
+    Raises:
+        BundleError: when there is none, it cannot be trusted, or there are several parts.
+        DeviceError: when `cuda` is asked for and does not run.
+        PrecisionError: when the bundle has not the precision that is asked for.
+    """
+    return Inspector.load(find_one(path), device, precision=precision)
 
 
 def expand(photos: Sequence[Path]) -> list[Path]:

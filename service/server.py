@@ -43,7 +43,7 @@ def serve(settings: Settings) -> None:
     archive = open_archive(settings)
     app = create_app(settings, registry=registry, archive=archive)
     with contextlib.ExitStack() as opened:
-        sockets = [opened.enter_context(each) for each in _bind_all(settings)]
+        sockets = [opened.enter_context(each) for each in listen(settings)]
         if settings.device == "cuda":
             registry.load()
         if archive is not None:
@@ -65,8 +65,9 @@ def _run(app: FastAPI, settings: Settings, sockets: list[socket.socket]) -> None
         proxy_headers=False,
         h11_max_incomplete_event_size=MAX_HEADER_BYTES,
     )
-    with _signals_end_quietly():
-        _Server(config, app).run(sockets=sockets)
+    server = _Server(config, app)
+    with _signals_end_quietly(server):
+        server.run(sockets=sockets)
     _end_what_hangs()
 
 
@@ -82,7 +83,12 @@ class _Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def _bind_all(settings: Settings) -> Iterator[socket.socket]:
+def listen(settings: Settings) -> Iterator[socket.socket]:
+    """Take the ports of the settings, one socket each; nobody can connect before a server listens on it.
+
+    Raises:
+        SettingsError: when a port cannot be had.
+    """
     yield _bind(settings.host, settings.port, "--host", "--port")
     if settings.management_port is not None:
         host, port = settings.management_host, settings.management_port
@@ -90,8 +96,11 @@ def _bind_all(settings: Settings) -> Iterator[socket.socket]:
 
 
 def _bind(host: str, port: int, host_option: str, port_option: str) -> socket.socket:
-    """Take the port; nobody can connect before the server listens."""
-    bound = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    """Take one port."""
+    # asyncio sends answers without delay (TCP_NODELAY) only where the protocol is named; else the end of an
+    # answer waits about 40 ms for the client to acknowledge its beginning.
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    bound = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     if bound.family == socket.AF_INET6:
         bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
@@ -121,19 +130,20 @@ def _end_what_hangs() -> None:
 
 
 @contextlib.contextmanager
-def _signals_end_quietly() -> Iterator[None]:
+def _signals_end_quietly(server: uvicorn.Server) -> Iterator[None]:
     """Make a drained shutdown exit with code 0.
 
     uvicorn raises the signal it was stopped by once more when it is done, for whoever handled it before;
-    Python's own handlers would end the process as if it had failed.
+    Python's own handlers would end the process as if it had failed. A signal that comes before uvicorn
+    listens for it stops it as well.
     """
-    before = {number: signal.signal(number, _ignore) for number in (signal.SIGTERM, signal.SIGINT)}
+
+    def stop(number: int, frame: object) -> None:
+        server.should_exit = True
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
         yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def _ignore(number: int, frame: object) -> None:
-    """Do nothing more: uvicorn has acted on the signal already."""

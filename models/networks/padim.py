@@ -19,6 +19,10 @@ from models.errors import TrunkError
 from models.networks.resnet import LAYER_CHANNELS, LAYER_STRIDES
 from models.networks.triangular import block_columns, to_blocks, to_matrices, zero_blocks
 
+# Small, so that what the fit works with is small beside what it makes.
+_EMBEDDED_AT_ONCE = 2  # photos
+_INVERTED_AT_ONCE = 8  # grid positions
+
 Projection = Literal["orthogonal", "subset"]
 
 
@@ -180,17 +184,29 @@ class PadimFit:
     def add(self, layers: Sequence[Tensor]) -> None:
         """Take in one batch of good photos, as layers of the trunk."""
         self.embedding.to(layers[0].device)
-        x = self.embedding(layers).flatten(2).permute(2, 0, 1).float()
+        x = self._embed(layers)
         if self._origin is None:
             positions, _, dims = x.shape
             self._origin = x.mean(dim=1, keepdim=True)
             self._sum = torch.zeros(positions, dims, dtype=torch.float64, device=x.device)
             self._outer = zero_blocks(positions, dims, x.device)
-        x = x - self._origin
+        x -= self._origin
         self.count += x.shape[1]
         self._sum += x.sum(dim=1)
         for columns, outer in zip(block_columns(x.shape[2]), self._outer, strict=True):
             outer.baddbmm_(x[:, :, : columns.stop].transpose(1, 2), x[:, :, columns])
+
+    def _embed(self, layers: Sequence[Tensor]) -> Tensor:
+        """Embedding float32 [P, N, d], a few photos at a time: its steps take several times as much."""
+        parts = zip(*(torch.split(layer, _EMBEDDED_AT_ONCE) for layer in layers), strict=True)
+        whole = torch.empty(0)
+        for index, part in enumerate(parts):
+            embedded = self.embedding(part).flatten(2).permute(2, 0, 1)
+            if index == 0:
+                positions, _, dims = embedded.shape
+                whole = embedded.new_empty(positions, len(layers[0]), dims, dtype=torch.float32)
+            whole[:, index * _EMBEDDED_AT_ONCE :][:, : embedded.shape[1]] = embedded
+        return whole
 
     @torch.no_grad()
     def finish(self) -> Padim:
@@ -207,7 +223,7 @@ class PadimFit:
         whitening, self._outer = self._outer, []
         ridge = self.config.regularisation * torch.eye(offset.shape[1], device=offset.device)
         identity = torch.eye(offset.shape[1], dtype=torch.float64, device=offset.device)
-        for rows in torch.split(torch.arange(offset.shape[0]), 64):
+        for rows in torch.split(torch.arange(offset.shape[0]), _INVERTED_AT_ONCE):
             upper_sums = to_matrices([block[rows] for block in whitening]).double()
             sums = upper_sums + upper_sums.triu(1).transpose(1, 2)
             outer = offset[rows, :, None] * offset[rows, None, :]

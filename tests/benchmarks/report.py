@@ -1,10 +1,9 @@
 """Writes a benchmark's table into its section of a page under docs/."""
 
-import platform
 from collections.abc import Sequence
 from pathlib import Path
 
-from models.cores import usable_cores
+from models.machine import describe_machine
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 
@@ -17,15 +16,7 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 def machine() -> str:
     """The machine in a few words, without its name."""
-    model = next(
-        (
-            line.partition(":")[2].strip()
-            for line in Path("/proc/cpuinfo").read_text().splitlines()
-            if line.startswith("model name")
-        ),
-        platform.processor(),
-    )
-    return f"{usable_cores()} cores of {model}, Python {platform.python_version()}"
+    return describe_machine()
 
 
 def write_section(page: str, name: str, text: str) -> None:

@@ -1,6 +1,11 @@
 """What keeps the service from starting is said at once, and leaves nothing behind."""
 
+import asyncio
+import contextlib
+import signal
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,7 +15,7 @@ import pytest
 from service.access.errors import ExposureError, KeysError
 from service.errors import SettingsError
 from service.registry import Registry
-from service.server import serve
+from service.server import listen, serve
 from service.settings import Settings
 
 
@@ -48,3 +53,47 @@ def test_an_address_that_would_be_open_to_all(given: dict[str, Any]) -> None:
 def test_keys_that_are_not_there(given: dict[str, Any], tmp_path: Path) -> None:
     with pytest.raises(KeysError):
         serve(Settings.of(**given, keys=tmp_path / "keys.json", port=0))
+
+
+def test_answers_are_sent_without_delay(given: dict[str, Any]) -> None:
+    async def is_without_delay(bound: socket.socket) -> bool:
+        connected: asyncio.Future[asyncio.StreamWriter] = asyncio.get_running_loop().create_future()
+        server = await asyncio.start_server(lambda _, writer: connected.set_result(writer), sock=bound)
+        _, client = await asyncio.open_connection(*bound.getsockname())
+        writer = await connected
+        option = writer.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+        for each in (client, writer):
+            each.close()
+        server.close()
+        await server.wait_closed()
+        return bool(option)
+
+    with contextlib.ExitStack() as opened:
+        for bound in listen(Settings.of(**given, port=0)):
+            opened.enter_context(bound)
+            assert asyncio.run(is_without_delay(bound))
+
+
+STOPPED_EARLY = """
+import signal, sys
+from pathlib import Path
+import uvicorn
+from service.server import serve
+from service.settings import Settings
+
+run = uvicorn.Server.run
+
+def run_when_stopped(server, *args, **kwargs):
+    signal.raise_signal(int(sys.argv[2]))
+    run(server, *args, **kwargs)
+
+uvicorn.Server.run = run_when_stopped
+serve(Settings.of(bundles=Path(sys.argv[1]), device="cpu", port=0, archive="none"))
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_right_at_the_start_is_not_lost(tiny_bundles: Path, number: signal.Signals) -> None:
+    command = [sys.executable, "-c", STOPPED_EARLY, str(tiny_bundles), str(int(number))]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr

@@ -11,7 +11,7 @@ from sklearn.metrics import roc_curve
 
 from models.answer import Inspection
 from models.manifest import Manifest
-from training.report.svg import Axis, Frame, bar, dot, legend, line, round_ticks, text, upright
+from models.svg import Axis, Frame, bar, dot, legend, line, round_ticks, text, upright
 from training.summary import Metrics, Record
 
 _BINS = 40
