@@ -31,9 +31,7 @@ def plot(result: BenchResult) -> str:
     staged = [level for level in measured if level.stages_ms]
     if staged:
         panels.append(_stages(min(staged, key=lambda level: level.clients)))
-    title = (
-        f"{result.part} {result.bundle_version} in {result.precision} on {result.provider}, {result.machine}"
-    )
+    title = f"{result.part} {result.bundle_version} in {result.precision} on {result.provider}, {result.machine}"
     head = Markup(
         '<svg xmlns="http://www.w3.org/2000/svg" width="{w}" height="{h}" viewBox="0 0 {w} {h}">'
     ).format(w=_WIDTH * len(panels), h=_HEIGHT + _HEAD)
