@@ -33,7 +33,8 @@ from service.http.problems import install_problem_handlers
 from service.http.requests import CloseUnreadUploads, RequestIds, UnforeseenErrors
 from service.http.reviews import router as reviews_router
 from service.http.routes import router
-from service.inspection import InspectionService, Seen
+from service.inspection import InspectionService
+from service.orders import Seen
 from service.readiness import readiness_of
 from service.registry import Registry
 from service.review.opening import open_desk

@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from models.answer import Inspection
 from models.formats import OVERLAY_MEDIA_TYPES, OverlayFormat
-from service.inspection import Inspected
+from service.orders import Inspected
 
 REPLAY_HEADER = "Idempotent-Replay"
 

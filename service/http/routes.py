@@ -32,7 +32,8 @@ from service.http.fields import (
 from service.http.pages import wants_page
 from service.http.scopes import inspection_id_of
 from service.http.uploads import Upload, read_upload
-from service.inspection import InspectionService, Order
+from service.inspection import InspectionService
+from service.orders import Order
 from service.registry import Registry
 from service.settings import Settings
 from service.status import Readiness

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from models.decision import INVALID
-from service.inspection import Seen
+from service.orders import Seen
 from service.station.cameras import Cameras
 from service.station.entries import Entry, entry_of_inspection, entry_of_refusal
 from service.station.recent import Recent

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from models.answer import Inspection
 from models.formats import OVERLAY_MEDIA_TYPES
-from service.inspection import Seen
+from service.orders import Seen
 from service.station.entries import Entry
 
 MOST_ENTRIES = 200

@@ -9,7 +9,7 @@ import pytest
 
 from models.answer import AnomalyOpinion, ClassifierOpinion, ImageFacts, Inspection
 from models.quality import Reading
-from service.inspection import Seen
+from service.orders import Seen
 from service.station.cameras import WINDOW, Cameras
 from service.station.entries import entry_of_inspection
 from service.station.feed import _QUEUE, MOST_BOARDS, Feed

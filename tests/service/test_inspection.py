@@ -18,7 +18,8 @@ from service.errors import (
     QueueTooLongError,
     UntrustworthyError,
 )
-from service.inspection import Inspected, InspectionService, Order
+from service.inspection import InspectionService
+from service.orders import Inspected, Order
 from service.registry import Registry
 from service.settings import Settings
 from tests.tiny_bundle import (
