@@ -27,7 +27,8 @@ from typing import Any
 
 from onnxruntime.capi.onnxruntime_pybind11_state import RuntimeException
 
-from models import inspector
+from models import opening
+from models.errors import DeviceError
 from models.session import CPU, CUDA, OpenSession, open_session
 from tests.drills.harness import Photo, Shots, assert_never_clean_by_fault, cameras, wait_for_answers
 from tests.service.live import Live, serving
@@ -157,10 +158,12 @@ def main() -> None:
     provider = CUDA if os.environ[PRETEND_GPU] else CPU
 
     def open_faulty(model: Path, device: str, threads: int | None, **_of_a_gpu: Any) -> OpenSession:
+        if device == "cuda" and provider != CUDA:
+            raise DeviceError("There is no GPU in this drill.", "Use --device cpu.")
         session = open_session(model, "cpu", threads=1).session
         return OpenSession(FaultySession(session, provider, orders), provider)
 
-    inspector.open_session = open_faulty
+    opening.open_session = open_faulty
     _let_the_clock_jump(orders)
     serve(Settings.of(port=int(sys.argv[1]), bundles=Path(sys.argv[2]), threads=1))
 
