@@ -149,7 +149,8 @@ def test_the_table_and_the_plot_show_it(measured: Measured) -> None:
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
 def test_no_process_is_left_however_it_ends(tiny_bundle: Path, how: signal.Signals) -> None:
     environment = {**os.environ, MARK: how.name}
-    words = command(tiny_bundle, "--clients", "1", "--seconds", 0.3)
+    # Long enough for the signal to come in the middle of it on a busy machine as well.
+    words = command(tiny_bundle, "--clients", "1", "--seconds", 2)
     with subprocess.Popen(words, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as bench:
         wait_for(lambda: len(processes_of(how.name)) == 2)
         bench.send_signal(how)
