@@ -83,14 +83,14 @@ def warm_up_bundle(path: Path, settings: Settings) -> Warmed:
 
     Raises:
         BundleError: when it cannot be trusted, or gives other results than when it was made.
-        DeviceError: when the device is `cuda` and cannot run it.
+        DeviceError: when the device is `cuda` and cannot run it, or engines are to be built and cannot be.
         PrecisionError: when a precision was asked for that the bundle has not.
     """
     cuda = settings.cuda(build_engines=True)
+    # On the CPU there would be no engines, and nothing would say so.
+    device = "cuda" if settings.tensorrt else settings.device
     open_s, inspector = _timed(
-        lambda: Inspector.load(
-            path, settings.device, settings.threads, cuda=cuda, precision=settings.precision
-        )
+        lambda: Inspector.load(path, device, settings.threads, cuda=cuda, precision=settings.precision)
     )
     engines = inspector.engines
     try:

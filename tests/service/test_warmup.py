@@ -6,6 +6,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from models.bundle import MANIFEST, Bundle, sha256_of_file, write_manifest
+from models.cuda.tensorrt import RECORD, TENSORRT
 from models.errors import BundleError, DeviceError
 from models.inspector import Inspector
 from models.session import CPU
@@ -124,6 +125,19 @@ def test_engines_need_a_gpu_and_a_folder(tmp_path: Path) -> None:
     assert Settings.of(tensorrt=True, state=tmp_path).cuda().tensorrt == tmp_path / "tensorrt"
     assert Settings.of(tensorrt=True, tensorrt_cache=tmp_path).cuda().tensorrt == tmp_path
     assert Settings.of(state=tmp_path).cuda().tensorrt is None
+
+
+def test_engines_that_cannot_be_built_are_a_failure(tiny_bundles: Path, tmp_path: Path) -> None:
+    asked = settings(tiny_bundles, device="auto", tensorrt=True, tensorrt_cache=tmp_path)
+    (found,) = warm_up_bundles(asked)
+    if isinstance(found, Warmed):  # on a GPU with TensorRT
+        assert found.provider == TENSORRT
+        assert list(tmp_path.glob(f"*/{RECORD}"))
+        return
+    assert "CUDA" in found.reason or "TensorRT" in found.reason
+    result = warmup("--bundles", tiny_bundles, "--tensorrt", "--tensorrt-cache", tmp_path)
+    assert result.exit_code == 1
+    assert "wrong bracket" in result.output
 
 
 def test_settings_of_the_gpu_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
