@@ -58,8 +58,9 @@ def _remarks(result: BenchResult) -> list[str]:
     best_raw = max(result.raw, key=lambda run: run.photos_per_second)
     best = max(result.http, key=lambda level: level.photos_per_second)
     share = best.photos_per_second / best_raw.photos_per_second
+    beside = f", which ran {best_raw.lanes} batches at a time," if best_raw.lanes > 1 else ""
     remarks = [
-        f"The service gives {share:.0%} of the raw session's throughput with {_clients(best)}, "
+        f"The service gives {share:.0%} of the raw session's throughput{beside} with {_clients(best)}, "
         f"who keep {best.client_cores:.2f} cores busy themselves."
     ]
     for level in result.http:

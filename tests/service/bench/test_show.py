@@ -36,7 +36,7 @@ def shown(refused: dict[str, int]) -> str:
         seconds=1.0,
         deadline_ms=700,
         settings={"queue_size": 32},
-        raw=[RawRun(batch=1, runs=20, photos_per_second=20.0, latency=LATENCY)],
+        raw=[RawRun(batch=1, lanes=2, runs=20, photos_per_second=20.0, latency=LATENCY)],
         http=[level],
     )
     out = io.StringIO()
@@ -55,6 +55,10 @@ def test_the_setting_that_refuses_photos_is_named(code: str, named: str, unnamed
     text = shown({f"503 {code}": 3})
     assert named in text
     assert unnamed not in text
+
+
+def test_the_share_says_what_it_is_of() -> None:
+    assert "50% of the raw session's throughput, which ran 2 batches at a time, with 4 clients" in shown({})
 
 
 def test_no_setting_is_named_for_what_is_wrong_with_the_photos() -> None:
