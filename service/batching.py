@@ -92,7 +92,7 @@ class Batcher:
         self._closing = False
         self._death = ""
         self._failures_in_a_row = 0
-        self._pace = Pace()
+        self._pace = Pace(largest=self._buckets[-1], lanes=lanes)
         self._lanes = [self._lane(f"glint-worker-{name}-{number}") for number in range(lanes)]
         for lane in self._lanes:
             lane.thread.start()
@@ -155,7 +155,7 @@ class Batcher:
 
     @property
     def pace(self) -> Pace:
-        """How long photos take, by what the last ones took."""
+        """What is on its way through the device, and how long it will take."""
         return self._pace
 
     def close(self, timeout: float) -> None:
@@ -212,7 +212,7 @@ class Batcher:
         self._failures_in_a_row = 0
         seconds = time.monotonic() - started
         if batch[0].typical:
-            self._pace.learn(seconds / len(batch) / len(self._lanes))
+            self._pace.learn(batch[0].runner, seconds)
         for item, output in zip(batch, outputs, strict=True):
             item.answer(Ran(output, 1e3 * (started - item.submitted), 1e3 * seconds, len(batch)))
 

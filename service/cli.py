@@ -189,7 +189,7 @@ def warmup(
         DeviceName | None, typer.Option(help="auto: the GPU if it works. cuda: fail without one. [auto]")
     ] = None,
     tensorrt: Annotated[
-        bool | None, typer.Option("--tensorrt", help="Build TensorRT's engines; takes minutes a bundle.")
+        bool | None, typer.Option("--tensorrt", help="Build TensorRT's engines, or fail; takes minutes.")
     ] = None,
     tensorrt_cache: Annotated[
         Path | None, typer.Option(help="Folder of the engines. [`tensorrt` in the folder of GLINT_STATE]")

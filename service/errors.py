@@ -36,7 +36,7 @@ class QueueTooLongError(ServiceError):
 
     def __init__(self, seconds: float) -> None:
         super().__init__(
-            "queue_full",
+            "queue_too_long",
             f"The photos ahead will take {seconds:.1f} s, and this one's deadline is sooner.",
             "Send fewer photos at a time, or allow more time with the header X-Deadline-Ms.",
         )

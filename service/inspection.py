@@ -40,9 +40,6 @@ T = TypeVar("T")
 # the deadline is missed. The recorder, which knows when a row is late, gives up sooner.
 _SECONDS_TO_ANSWER = 0.025
 
-# A photo's own decoding, run and drawing take about as long as the device takes for so many photos.
-_OWN_TIME = 3
-
 log = logging.getLogger(__name__)
 
 
@@ -65,7 +62,6 @@ class InspectionService:
         self._limits = PhotoLimits(max_bytes=settings.max_bytes, max_pixels=settings.max_pixels)
         self._pool = ThreadPoolExecutor(settings.decode_threads, thread_name_prefix="glint-photo")
         self._inside = 0
-        self._at_work = 0
 
     @property
     def load(self) -> tuple[int, int]:
@@ -100,33 +96,22 @@ class InspectionService:
         part = self._registry.part(order.part)
         if self._archive is not None:
             self._archive.check()
-        self._refuse_what_is_late(order, part, started)
-        self._at_work += 1
         try:
             async with asyncio.timeout(order.deadline - started):
                 return await self._inspect(order, part, started)
         except TimeoutError:
             raise DeadlineError from None
-        finally:
-            self._at_work -= 1
-
-    def _refuse_what_is_late(self, order: Order, part: LoadedPart, now: float) -> None:
-        """Refuse a photo that would wait until its deadline, and be computed for nobody.
-
-        Raises:
-            QueueTooLongError: unless it is the only one.
-        """
-        seconds = part.batcher.pace.seconds_for(self._at_work + _OWN_TIME)
-        if self._at_work and now + seconds > order.deadline:
-            raise QueueTooLongError(seconds)
 
     async def _inspect(self, order: Order, part: LoadedPart, started: float) -> Inspected:
         if earlier := await self._find_earlier(order, part):
             return earlier
-        prepared, waited = await self._in_pool(order, part.inspector.prepare, order.data, self._limits)
-        if refusals(prepared.quality):
+        _refuse_what_is_late(order, part)
+        # Those that are drawn or recorded are past the device, and make nobody wait for it.
+        with part.batcher.pace.at_work(part.inspector):
+            prepared, waited = await self._in_pool(order, part.inspector.prepare, order.data, self._limits)
+            ran = await self._run(order, part, prepared)
+        if ran is None:
             await self._refuse(order, part, prepared)
-        ran = await asyncio.wrap_future(part.batcher.submit(part.inspector, prepared.tensor, order.deadline))
         (inspection, overlay, form), waited_again = await self._in_pool(
             order, _conclude, order, part, prepared, ran, self._archive
         )
@@ -150,6 +135,13 @@ class InspectionService:
             recorded = replace(recorded, inspection=inspection.model_copy(update={"timings_ms": timings}))
         self._tell(order, recorded)
         return _answer(order, recorded)
+
+    async def _run(self, order: Order, part: LoadedPart, prepared: "Prepared") -> "Ran | None":
+        """Run a photo through the device, unless the quality gate keeps it from there."""
+        if refusals(prepared.quality):
+            return None
+        submitted = part.batcher.submit(part.inspector, prepared.tensor, order.deadline)
+        return await asyncio.wrap_future(submitted)
 
     def _check_verdict(self, order: Order, recorded: Recorded) -> None:
         if recorded.inspection.verdict == INVALID and not recorded.repeated:
@@ -230,6 +222,17 @@ class InspectionService:
     def close(self) -> None:
         """End the pool; what runs in it is finished first."""
         self._pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _refuse_what_is_late(order: Order, part: LoadedPart) -> None:
+    """Refuse a photo that would wait until its deadline, and be computed for nobody.
+
+    Raises:
+        QueueTooLongError: never when nothing is ahead of it.
+    """
+    seconds = part.batcher.pace.seconds_for(part.inspector)
+    if seconds and time.monotonic() + seconds > order.deadline:
+        raise QueueTooLongError(seconds)
 
 
 def _sha256(data: bytes) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from models.errors import BundleError, DeviceError, GlintError
+from models.errors import DeviceError, GlintError
 from service.canary import CanaryWatch
 from service.errors import (
     ActivationError,
@@ -19,7 +19,7 @@ from service.errors import (
 from service.loading import LoadedPart, load_part
 from service.settings import Settings
 from service.status import Activated, PartStatus, Readiness
-from service.versions import ActiveVersions, Version, versions_of
+from service.versions import ActiveVersions, Version, bundle_to_serve, parts_to_serve, versions_of
 
 if TYPE_CHECKING:
     from service.batching import Batcher
@@ -84,15 +84,11 @@ class Registry:
         loading = PartStatus(state="loading", reason="It is being loaded.")
         self._statuses = dict.fromkeys([*found.paths, *found.failures], loading)
         self._paths = {**found.paths, **found.unreadable}
-        # An unreadable newest bundle is no reason to give up an older one that was chosen by hand.
-        pinned = {part: path for part, path in found.unreadable.items() if part in chosen}
-        for part, failure in found.failures.items():
-            if part in pinned:
-                log.warning("The newest bundle of %s cannot be used: %s", part, failure)
-            else:
-                self._mark_failed(part, str(failure))
+        to_serve, failures = parts_to_serve(found, chosen)
+        for part, failure in failures.items():
+            self._mark_failed(part, str(failure))
         self._found = True
-        for part, path in [*found.paths.items(), *pinned.items()]:
+        for part, path in to_serve.items():
             if not self._stopping.is_set():
                 self._try_to_load(part, path, chosen.get(part))
         if self.readiness().ready:
@@ -217,9 +213,8 @@ class Registry:
 
     def _try_to_load(self, part: str, newest: Path, chosen: str | None) -> None:
         try:
-            self._take_in(
-                part, load_part(self._path_of(part, newest, chosen), self._settings, self._batcher_of)
-            )
+            path = bundle_to_serve(part, newest, chosen)
+            self._take_in(part, load_part(path, self._settings, self._batcher_of))
         except DeviceError as error:
             self._mark_failed(part, str(error))
             if self._settings.device == "cuda":
@@ -230,17 +225,6 @@ class Registry:
             # One bad bundle, however it is bad, must neither end the loader nor hide behind `loading`.
             log.exception("The bundle of %s could not be loaded.", part)
             self._mark_failed(part, f"{newest} could not be loaded: {error}")
-
-    def _path_of(self, part: str, newest: Path, chosen: str | None) -> Path:
-        if chosen is None:
-            return newest
-        for version in versions_of(part, newest):
-            if version.name == chosen:
-                return version.path
-        raise BundleError(
-            f"The bundle {chosen} of {part}, which was activated, is not there any more.",
-            f"Put it back, or activate another: POST /parts/{part}/activate.",
-        )
 
     def _replace(self, part: str, version: str, path: Path) -> Activated:
         previous = self._statuses[part].version

@@ -1,5 +1,6 @@
 """What the service can be told, by option or by environment variable (`GLINT_PORT=8080`)."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -173,8 +174,17 @@ class Settings(BaseSettings):
         Raises:
             SettingsError: naming the first setting that does not hold.
         """
+        return cls.exactly({name: value for name, value in given.items() if value is not None})
+
+    @classmethod
+    def exactly(cls, values: Mapping[str, Any]) -> "Settings":
+        """Settings from these values, None among them; those that are not named as in `of`.
+
+        Raises:
+            SettingsError: naming the first setting that does not hold.
+        """
         try:
-            return cls(**{name: value for name, value in given.items() if value is not None})
+            return cls(**values)
         except ValidationError as error:
             first = error.errors()[0]
             name = ".".join(str(part) for part in first["loc"])

@@ -2,11 +2,12 @@
 
 import json
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from models.bundle import MANIFEST, Bundle
+from models.bundle import MANIFEST, Bundle, FoundBundles
 from models.errors import BundleError
 from models.files import write_whole
 from service.errors import SettingsError
@@ -44,6 +45,37 @@ def versions_of(part: str, newest: Path) -> list[Version]:
         if manifest.part == part:
             found.append(Version(manifest.version, path, manifest.created))
     return found
+
+
+def parts_to_serve(
+    found: FoundBundles, chosen: Mapping[str, str]
+) -> tuple[dict[str, Path], dict[str, BundleError]]:
+    """A bundle of each part that can be served, its newest, and why the other parts cannot be.
+
+    An unreadable newest bundle is no reason to give up another one that was chosen by hand.
+    """
+    pinned = {part: path for part, path in found.unreadable.items() if part in chosen}
+    for part in pinned:
+        log.warning("The newest bundle of %s cannot be used: %s", part, found.failures[part])
+    failures = {part: failure for part, failure in found.failures.items() if part not in pinned}
+    return {**found.paths, **pinned}, failures
+
+
+def bundle_to_serve(part: str, newest: Path, chosen: str | None) -> Path:
+    """Which bundle of a part is served: the newest, unless another was chosen.
+
+    Raises:
+        BundleError: when the one that was chosen is gone.
+    """
+    if chosen is None:
+        return newest
+    for version in versions_of(part, newest):
+        if version.name == chosen:
+            return version.path
+    raise BundleError(
+        f"The bundle {chosen} of {part}, which was activated, is not there any more.",
+        f"Put it back, or activate another: POST /parts/{part}/activate.",
+    )
 
 
 class ActiveVersions:

@@ -15,7 +15,7 @@ from models.errors import BundleError, GlintError
 from models.inspector import Inspector
 from service.batching import buckets_for
 from service.settings import Settings
-from service.versions import ActiveVersions, versions_of
+from service.versions import ActiveVersions, bundle_to_serve, parts_to_serve
 
 _TIMED_RUNS = 5
 _Result = TypeVar("_Result")
@@ -51,19 +51,26 @@ class Failed:
 
 
 def warm_up_bundles(settings: Settings) -> Iterator[Warmed | Failed]:
-    """Open the newest bundle of each part, and the activated one, run every batch size and the golden photos.
+    """Open what would be served of each part, and its newest bundle, run every batch size and golden photo.
 
     Builds TensorRT's engines, if it is asked for and they are missing.
 
     Raises:
         BundleError: when there is no bundle at all.
+        SettingsError: when it cannot be read which bundles were activated.
     """
     found = survey_bundles(settings.bundles)
-    for part, failure in found.failures.items():
-        yield Failed(part, str(failure))
     active = ActiveVersions(settings.state).read()
-    for part, newest in found.paths.items():
-        for path in _to_serve(part, newest, active.get(part)):
+    to_serve, failures = parts_to_serve(found, active)
+    for part, failure in failures.items():
+        yield Failed(part, str(failure))
+    for part, newest in to_serve.items():
+        paths = [newest] if part in found.paths else []
+        try:
+            paths.append(bundle_to_serve(part, newest, active.get(part)))
+        except BundleError as error:
+            yield Failed(part, str(error))
+        for path in dict.fromkeys(paths):
             try:
                 yield warm_up_bundle(path, settings)
             except Exception as error:
@@ -71,24 +78,19 @@ def warm_up_bundles(settings: Settings) -> Iterator[Warmed | Failed]:
                 yield Failed(part, str(error) if isinstance(error, GlintError) else f"{path}: {error!r}")
 
 
-def _to_serve(part: str, newest: Path, active: str | None) -> list[Path]:
-    others = [version.path for version in versions_of(part, newest) if version.name == active]
-    return list(dict.fromkeys([newest, *others]))
-
-
 def warm_up_bundle(path: Path, settings: Settings) -> Warmed:
     """Open one bundle, run every batch size and the golden photos.
 
     Raises:
         BundleError: when it cannot be trusted, or gives other results than when it was made.
-        DeviceError: when the device is `cuda` and cannot run it.
+        DeviceError: when the device is `cuda` and cannot run it, or engines are to be built and cannot be.
         PrecisionError: when a precision was asked for that the bundle has not.
     """
     cuda = settings.cuda(build_engines=True)
+    # On the CPU there would be no engines, and nothing would say so.
+    device = "cuda" if settings.tensorrt else settings.device
     open_s, inspector = _timed(
-        lambda: Inspector.load(
-            path, settings.device, settings.threads, cuda=cuda, precision=settings.precision
-        )
+        lambda: Inspector.load(path, device, settings.threads, cuda=cuda, precision=settings.precision)
     )
     engines = inspector.engines
     try:

@@ -14,14 +14,12 @@ def bench(
     clients: Annotated[str, typer.Option(help="How many clients post at the same time.")] = "1,4,16,64",
     seconds: Annotated[float, typer.Option(min=0.1, help="Length of each measurement.")] = 10.0,
     deadline_ms: Annotated[
-        int | None, typer.Option(help="Time that the clients give for an answer. [10000]")
+        int | None, typer.Option(help="Time that the clients give for an answer. [GLINT_DEADLINE_MS]")
     ] = None,
     device: Annotated[
-        Literal["auto", "cpu", "cuda"],
-        typer.Option(
-            help="auto: the GPU if it really works, else the CPU. cuda: refuse to run without a GPU."
-        ),
-    ] = "auto",
+        Literal["auto", "cpu", "cuda"] | None,
+        typer.Option(help="auto: the GPU if it works. cuda: refuse to run without one. [GLINT_DEVICE]"),
+    ] = None,
     json: Annotated[Path | None, typer.Option("--json", help="Write all figures into this file.")] = None,
     plot: Annotated[Path | None, typer.Option(help="Draw them into this file, NAME.svg.")] = None,
 ) -> None:

@@ -35,12 +35,13 @@ class Latency(BaseModel):
 
 
 class RawRun(BaseModel):
-    """The graph alone, one batch after another."""
+    """The graph alone, one batch after another in each lane."""
 
     model_config = ConfigDict(frozen=True)
 
     batch: int = Field(description="Photos in a batch.")
-    runs: int
+    lanes: int = Field(description="Batches that ran at the same time, as many as in the service.")
+    runs: int = Field(description="Of all lanes together.")
     photos_per_second: float
     latency: Latency = Field(description="Of a whole batch.")
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from models.session import Device
 from service.bench.client import HOST
 from service.bench.errors import BenchError
 from service.settings import Settings
@@ -21,7 +22,7 @@ from service.settings import Settings
 # Not taken from the user's environment: they would ask for keys, take ports, or touch an archive in use.
 _ITS_OWN = frozenset(
     {
-        *("bundles", "device", "host", "port", "management_host", "management_port", "open_health"),
+        *("bundles", "host", "port", "management_host", "management_port", "open_health"),
         *("keys", "allow_anonymous", "state", "idempotent_photos", "log_format", "drain_seconds"),
         *("archive", "archive_photos", "archive_free_bytes", "archive_orphan_seconds"),
         *("database_url", "photo_store", "retention_days", "retention_rows"),
@@ -54,20 +55,32 @@ class OwnService:
             )
 
 
-def bench_settings(bundle: Path, device: str, deadline_ms: int | None) -> Settings:
+def bench_settings(bundle: Path, device: Device | None, deadline_ms: int | None) -> Settings:
     """Settings for a measurement: as the user's environment has them, but for an archive, keys and ports.
 
+    Args:
+        bundle: which is measured.
+        device: where it is to run; None for the environment's. TensorRT is left out where it is `cpu`.
+        deadline_ms: of each photo; None for the environment's. The service takes it, however long it is.
+
     Raises:
-        SettingsError: when the environment holds a setting that cannot be used.
+        SettingsError: when one of them, or of the environment's, cannot be used.
     """
-    users = Settings.of(deadline_ms=deadline_ms)
+    users = Settings.of(device=device, tensorrt=False if device == "cpu" else None)
+    # The service runs in a folder of its own.
+    engines = users.cuda().tensorrt
+    deadline = users.deadline_ms if deadline_ms is None else deadline_ms
+    longest = max(users.max_deadline_ms, deadline)
     values: dict[str, Any] = {
         name: field.get_default(call_default_factory=True) if name in _ITS_OWN else getattr(users, name)
         for name, field in Settings.model_fields.items()
     }
-    values |= {"bundles": bundle.resolve(), "device": device, "host": HOST, "port": 0}
+    values |= {"bundles": bundle.resolve(), "host": HOST, "port": 0}
     values |= {"archive": "none", "drain_seconds": 1.0, "log_format": "json"}
-    return Settings(**values)
+    values |= {"tensorrt_cache": engines.resolve() if engines else None}
+    # The last would else be refused as too short for the deadline, though there is no archive.
+    values |= {"deadline_ms": deadline, "max_deadline_ms": longest, "archive_orphan_seconds": longest}
+    return Settings.exactly(values)
 
 
 def users_settings(settings: Settings) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 from models.inspector import Inspector
 from models.machine import describe_machine
 from models.session import Device
-from service.batching import buckets_for
+from service.batching import buckets_for, lanes_for
 from service.bench.client import encode_post, run_load
 from service.bench.errors import BenchError
 from service.bench.measures import BenchResult, Level, RawRun, level_of
@@ -28,12 +28,15 @@ _PATIENCE_SECONDS = 30.0
 
 @dataclass(frozen=True)
 class Plan:
-    """What to measure: `seconds` at each number of clients, with photos of a folder or the golden ones."""
+    """What to measure: `seconds` at each number of clients, with photos of a folder or the golden ones.
+
+    Without a device or a deadline, those of the environment are taken.
+    """
 
     bundle: Path
     clients: tuple[int, ...]
     seconds: float
-    device: Device
+    device: Device | None = None
     photos: Path | None = None
     deadline_ms: int | None = None
 
@@ -64,14 +67,16 @@ def run_bench(plan: Plan, console: Console) -> BenchResult:
     bundle = find_one(plan.bundle)
     settings = bench_settings(bundle, plan.device, plan.deadline_ms)
     inspector = Inspector.load(
-        bundle, plan.device, settings.threads, cuda=settings.cuda(), precision=settings.precision
+        bundle, settings.device, settings.threads, cuda=settings.cuda(), precision=settings.precision
     )
     album = read_album(plan.photos) if plan.photos else golden_album(inspector.bundle)
     batches = buckets_for(inspector.provider)
     columns = TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn()
     with Progress(*columns, console=console, transient=True, refresh_per_second=1) as progress:
         steps = _Steps(progress, len(batches) + 1 + len(plan.clients))
-        raw = _run_raw(inspector, album, batches, plan.seconds, steps)
+        # On a CPU the service runs as many batches side by side; compared with one, it would look too fast.
+        lanes = lanes_for(inspector.provider, settings.threads)
+        raw = _run_raw(inspector, album, batches, lanes, plan.seconds, steps)
         manifest, provider, precision = inspector.manifest, inspector.provider, inspector.variant.precision
         del inspector  # The service needs the memory.
         steps.begin("starting a service")
@@ -100,13 +105,13 @@ def run_bench(plan: Plan, console: Console) -> BenchResult:
 
 
 def _run_raw(
-    inspector: Inspector, album: Album, batches: Sequence[int], seconds: float, steps: _Steps
+    inspector: Inspector, album: Album, batches: Sequence[int], lanes: int, seconds: float, steps: _Steps
 ) -> list[RawRun]:
     tensors = tensors_of(inspector, album.photos)
     runs = []
     for batch in batches:
         steps.begin(f"raw session, batch {batch}")
-        runs.append(run_raw(inspector, tensors, batch, seconds))
+        runs.append(run_raw(inspector, tensors, batch, lanes, seconds))
         steps.done()
     return runs
 

@@ -58,8 +58,9 @@ def _remarks(result: BenchResult) -> list[str]:
     best_raw = max(result.raw, key=lambda run: run.photos_per_second)
     best = max(result.http, key=lambda level: level.photos_per_second)
     share = best.photos_per_second / best_raw.photos_per_second
+    beside = f", which ran {best_raw.lanes} batches at a time," if best_raw.lanes > 1 else ""
     remarks = [
-        f"The service gives {share:.0%} of the raw session's throughput with {_clients(best)}, "
+        f"The service gives {share:.0%} of the raw session's throughput{beside} with {_clients(best)}, "
         f"who keep {best.client_cores:.2f} cores busy themselves."
     ]
     for level in result.http:
@@ -69,10 +70,19 @@ def _remarks(result: BenchResult) -> list[str]:
             remarks.append(f"{_clients(level)}: {count:,} connections lost, {reason}.")
         if level.late:
             remarks.append(f"{_clients(level)}: {level.late:,} verdicts came after the deadline.")
-    if any(reason.endswith("queue_full") for level in result.http for reason in level.refused):
-        size = result.settings["queue_size"]
-        remarks.append(f"queue_full: the service takes {size} photos at a time (GLINT_QUEUE_SIZE).")
-    return remarks
+    return [*remarks, *_why_refused(result)]
+
+
+def _why_refused(result: BenchResult) -> list[str]:
+    """Which setting is behind the photos that were refused for their number."""
+    codes = {reason.rpartition(" ")[2] for level in result.http for reason in level.refused}
+    why = {
+        "queue_full": f"the service takes {result.settings['queue_size']} photos at a time "
+        "(GLINT_QUEUE_SIZE).",
+        "queue_too_long": "the photos ahead would have taken longer than the deadline of "
+        f"{result.deadline_ms} ms (--deadline-ms, GLINT_DEADLINE_MS).",
+    }
+    return [f"{code}: {reason}" for code, reason in why.items() if code in codes]
 
 
 def _table(*headings: str) -> Table:

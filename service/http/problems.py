@@ -65,6 +65,7 @@ _KNOWN: Mapping[str, tuple[int, str]] = {
     "archive_unavailable": (503, "The archive cannot be used"),
     "archive_busy": (503, "Too many ask the archive at a time"),
     "queue_full": (503, "Too many photos at a time"),
+    "queue_too_long": (503, "The photos ahead take too long"),
     "worker_died": (503, "The service is ending"),
     "shutting_down": (503, "The service is ending"),
     "not_ready": (503, "Not ready"),

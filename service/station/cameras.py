@@ -11,7 +11,7 @@ from service.telemetry.names import BoundedNames
 
 WINDOW = 200
 FULL_SECONDS = 60.0
-_QUEUE_FULL = "queue_full"
+_TOO_MANY = ("queue_full", "queue_too_long")
 
 
 @dataclass
@@ -37,7 +37,7 @@ class Cameras:
         line = self._lines.setdefault(name, _Line())
         line.kinds.append(entry.kind)
         line.last = entry
-        if entry.code == _QUEUE_FULL:
+        if entry.code in _TOO_MANY:
             line.full_at = time.monotonic()
         return name
 

@@ -23,6 +23,7 @@ ALARMING = (
     "deadline_missed",
     "quality_gate",
     "queue_full",
+    "queue_too_long",
 )
 
 

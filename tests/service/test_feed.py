@@ -190,6 +190,15 @@ def test_a_photo_without_a_verdict_is_told_as_not_inspected(feed: Feed) -> None:
     assert feed.cameras.as_json("cam1")["invalid"] == 3
 
 
+@pytest.mark.parametrize(
+    ("code", "full"), [("queue_full", True), ("queue_too_long", True), ("truncated", False)]
+)
+def test_a_line_is_full_whichever_way_its_photos_are_refused(feed: Feed, code: str, full: bool) -> None:
+    feed.seen(seen(1))
+    feed.answered(answered(2, code))
+    assert feed.cameras.was_full("cam1") == full
+
+
 def test_nothing_is_told_twice(feed: Feed) -> None:
     feed.seen(seen(1))
     feed.answered(answered(1, "", verdict="clean"))

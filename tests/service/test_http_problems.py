@@ -242,6 +242,16 @@ def test_when_all_places_are_taken_the_next_is_told_when_to_come_back(start: Sta
     assert client.post("/inspect", content=GOOD, headers=JPEG).status_code == 200
 
 
+def test_a_photo_that_cannot_be_in_time_behind_the_others_is_told_so(client: TestClient) -> None:
+    part = client.app.state.registry.part(None)
+    part.batcher.pace.learn(part.inspector, 1000.0)
+    with part.batcher.pace.at_work(part.inspector):
+        response = client.post("/inspect", content=GOOD, headers=JPEG)
+    problem_of(response, 503, "queue_too_long")
+    assert int(response.headers["retry-after"]) >= 1
+    assert client.post("/inspect", content=GOOD, headers=JPEG).status_code == 200
+
+
 def test_a_path_that_does_not_exist_and_a_method_that_is_not_taken(client: TestClient) -> None:
     problem_of(client.get("/inspected/1"), 404, "not_found")
     response = client.get("/inspect")

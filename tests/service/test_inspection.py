@@ -1,6 +1,7 @@
 """The use case without HTTP: from the bytes of a photo to an inspection and its overlay."""
 
 import asyncio
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -11,6 +12,8 @@ import pytest
 from models.errors import PhotoError
 from models.inspector import Inspector
 from models.photo import decode_photo
+from service import inspection
+from service.archive.archive import Archive
 from service.errors import (
     DeadlineError,
     InferenceError,
@@ -54,8 +57,14 @@ def start(tiny_bundles: Path) -> Iterator[Start]:
             registry = Registry(Settings.of(**given), on_death=lambda error: None)
             registry.load()
             if seconds_a_photo:
-                registry.part(None).batcher.pace.learn(seconds_a_photo)
-            service = InspectionService(registry, Settings.of(**given))
+                part = registry.part(None)
+                part.batcher.pace.learn(part.inspector, seconds_a_photo)
+            archive = None
+            if given["archive"] != "none":
+                archive = Archive(Settings.of(**given))
+                archive.start()
+                running.callback(archive.close)
+            service = InspectionService(registry, Settings.of(**given), archive)
             running.callback(service.close)
             running.callback(registry.close, 5.0)
             return service
@@ -69,7 +78,8 @@ def service(start: Start) -> InspectionService:
 
 
 def order(data: bytes, *, seconds: float = 10.0, **more: object) -> Order:
-    return Order(data, inspection_id="id-1", deadline=time.monotonic() + seconds, **more)
+    given = {"inspection_id": "id-1", "deadline": time.monotonic() + seconds, **more}
+    return Order(data, **given)
 
 
 def inspect(service: InspectionService, wanted: Order) -> Inspected:
@@ -169,4 +179,50 @@ def test_a_photo_that_would_wait_past_its_deadline_is_refused_at_once(start: Sta
     # What was measured in a bad moment must not refuse everything for ever.
     assert isinstance(alone, Inspected)
     assert isinstance(behind, QueueTooLongError)
-    assert behind.code == "queue_full"
+    assert behind.code == "queue_too_long"
+
+
+def test_a_photo_that_is_past_the_device_makes_nobody_wait(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service, data = start(seconds_a_photo=1000.0), encode(clean_photo(), ".jpg")
+    conclude, drawing, done = inspection._conclude, threading.Event(), threading.Event()
+
+    def conclude_slowly(*given: object) -> object:
+        drawing.set()
+        assert done.wait(10.0)
+        return conclude(*given)
+
+    monkeypatch.setattr(inspection, "_conclude", conclude_slowly)
+
+    async def inspect_one_after_another() -> list[Inspected]:
+        first = asyncio.create_task(service.inspect(order(data)))
+        await asyncio.to_thread(drawing.wait, 10.0)
+        second = asyncio.create_task(service.inspect(order(data)))
+        await asyncio.sleep(0)
+        done.set()
+        return await asyncio.gather(first, second)
+
+    assert [each.inspection.verdict for each in asyncio.run(inspect_one_after_another())] == ["clean"] * 2
+
+
+def test_what_was_answered_before_is_answered_however_long_the_queue(start: Start, tmp_path: Path) -> None:
+    service = start(seconds_a_photo=1000.0, archive=str(tmp_path), archive_free_bytes=0)
+    data, other = encode(clean_photo(), ".jpg"), encode(scratched_photo(), ".jpg")
+    inspect(service, order(data, idempotency_key="abc"))
+
+    async def inspect_again() -> list[Inspected | BaseException]:
+        again = order(data, inspection_id="id-3", idempotency_key="abc")
+        return await asyncio.gather(
+            service.inspect(order(other, inspection_id="id-2")),
+            service.inspect(again),
+            service.inspect(order(other, inspection_id="id-4")),
+            return_exceptions=True,
+        )
+
+    ahead, again, refused = asyncio.run(inspect_again())
+    assert isinstance(ahead, Inspected)
+    assert isinstance(refused, QueueTooLongError), "the queue is too long for what is new"
+    assert isinstance(again, Inspected)
+    assert again.repeated
+    assert again.inspection.id == "id-1"

@@ -55,7 +55,8 @@ def test_all_sizes_run_in_the_worker_from_the_first_time_on(on_cpu: Inspector, b
     assert len(session.threads) == 1
     assert threading.get_ident() not in session.threads
     assert set(session.captured) == {"1", "2", "4"}
-    assert batcher.pace.seconds_for(1) == 0.0, "tuning says nothing about how fast photos run"
+    with batcher.pace.at_work(inspector):
+        assert batcher.pace.seconds_for(inspector) == 0.0, "tuning says nothing about how fast photos run"
 
 
 def test_photos_are_answered_from_the_memory_of_their_batch(on_cpu: Inspector, batcher: Batcher) -> None:

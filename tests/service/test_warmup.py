@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from models.bundle import Bundle, sha256_of_file, write_manifest
+from models.bundle import MANIFEST, Bundle, sha256_of_file, write_manifest
+from models.cuda.tensorrt import RECORD, TENSORRT
 from models.errors import BundleError, DeviceError
 from models.inspector import Inspector
 from models.session import CPU
@@ -40,6 +41,29 @@ def test_the_activated_bundle_is_warmed_up_beside_the_newest(tmp_path: Path) -> 
         "20260103-000000",
         "20260101-000000",
     ]
+
+
+def test_an_activated_bundle_that_is_gone_is_a_failure_as_it_is_to_the_service(tmp_path: Path) -> None:
+    make_tiny_bundle(tmp_path / "bundles", version="20260102-000000")
+    (tmp_path / "active.json").write_text('{"bracket": "20260101-000000"}')
+    found = list(warm_up_bundles(settings(tmp_path / "bundles", state=tmp_path)))
+    (failed,) = [part for part in found if isinstance(part, Failed)]
+    assert failed.part == "bracket"
+    assert "20260101-000000" in failed.reason
+    assert "activated" in failed.reason
+
+
+def test_an_activated_bundle_is_warmed_up_although_the_newest_cannot_be_read(tmp_path: Path) -> None:
+    make_tiny_bundle(tmp_path / "bundles", version="20260101-000000")
+    newest = make_tiny_bundle(tmp_path / "bundles", version="20260102-000000")
+    (newest / MANIFEST).write_text("nothing")
+    assert [type(part) for part in warm_up_bundles(settings(tmp_path / "bundles", state=tmp_path))] == [
+        Failed
+    ]
+    (tmp_path / "active.json").write_text('{"bracket": "20260101-000000"}')
+    (warmed,) = warm_up_bundles(settings(tmp_path / "bundles", state=tmp_path))
+    assert isinstance(warmed, Warmed)
+    assert warmed.version == "20260101-000000"
 
 
 def test_a_damaged_part_is_told_and_the_others_go_on(tmp_path: Path) -> None:
@@ -101,6 +125,19 @@ def test_engines_need_a_gpu_and_a_folder(tmp_path: Path) -> None:
     assert Settings.of(tensorrt=True, state=tmp_path).cuda().tensorrt == tmp_path / "tensorrt"
     assert Settings.of(tensorrt=True, tensorrt_cache=tmp_path).cuda().tensorrt == tmp_path
     assert Settings.of(state=tmp_path).cuda().tensorrt is None
+
+
+def test_engines_that_cannot_be_built_are_a_failure(tiny_bundles: Path, tmp_path: Path) -> None:
+    asked = settings(tiny_bundles, device="auto", tensorrt=True, tensorrt_cache=tmp_path)
+    (found,) = warm_up_bundles(asked)
+    if isinstance(found, Warmed):  # on a GPU with TensorRT
+        assert found.provider == TENSORRT
+        assert list(tmp_path.glob(f"*/{RECORD}"))
+        return
+    assert "CUDA" in found.reason or "TensorRT" in found.reason
+    result = warmup("--bundles", tiny_bundles, "--tensorrt", "--tensorrt-cache", tmp_path)
+    assert result.exit_code == 1
+    assert "wrong bracket" in result.output
 
 
 def test_settings_of_the_gpu_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
