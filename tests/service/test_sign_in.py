@@ -3,6 +3,7 @@
 import html
 import logging
 import re
+import threading
 import time
 from pathlib import Path
 
@@ -81,11 +82,62 @@ def test_programs_are_told_as_ever(guarded: TestClient) -> None:
     problem_of(guarded.get("/station/", headers={"accept": "application/json"}), 401, "unauthorized")
 
 
+@pytest.mark.parametrize("path", ["/readyz", "/metrics", "/inspections", "/api", "/nowhere"])
+def test_what_is_no_page_leads_nobody_to_the_sign_in(
+    start: StartClient, file: Path, keys: dict[Role, str], path: str
+) -> None:
+    client = start(keys=file)
+    problem_of(client.get(path, headers=HTML), 401, "unauthorized")
+
+
+@pytest.mark.parametrize("path", ["/", "/docs", "/station", "/station/", "/station/review"])
+def test_every_page_leads_to_the_sign_in(guarded: TestClient, path: str) -> None:
+    answer = guarded.get(path, headers=HTML)
+    assert (answer.status_code, answer.headers["location"].partition("?")[0]) == (303, SIGN_IN)
+
+
+def test_a_session_whose_key_was_made_smaller_leads_to_the_sign_in_that_says_so(
+    guarded: TestClient, file: Path, keys: dict[Role, str]
+) -> None:
+    sign_in(guarded, keys["operator"])
+    file.write_text(file.read_text().replace('"operator"', '"camera"'))
+    guarded.app.state.keys._looked -= LOOK_AGAIN_SECONDS
+    answer = guarded.get("/station/review", headers=HTML)
+    assert answer.status_code == 303
+    assert "takes the key of an admin" in guarded.get(answer.headers["location"], headers=HTML).text
+
+
+def test_a_board_that_was_opened_by_a_key_ends_with_it(
+    guarded: TestClient, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("service.station.stream.BEAT_SECONDS", 0.01)
+    key, key_id = add_key(file, "Ada", "operator")
+    ring, feed = guarded.app.state.keys, guarded.app.state.station.feed
+    ring._looked -= LOOK_AGAIN_SECONDS
+    outlived = threading.Event()
+
+    def revoke() -> None:
+        revoke_key(file, key_id)
+        ring._looked -= LOOK_AGAIN_SECONDS
+
+    def give_up() -> None:
+        outlived.set()
+        for each in feed._subscriptions:
+            each.ended = True
+
+    timers = [threading.Timer(0.1, revoke), threading.Timer(5.0, give_up)]
+    for timer in timers:
+        timer.start()
+    stream = guarded.get("/station/events", headers={"x-api-key": key})
+    timers[1].cancel()
+    assert (stream.status_code, outlived.is_set()) == (200, False)
+
+
 def test_a_session_opens_what_its_keys_role_opens(guarded: TestClient, keys: dict[Role, str]) -> None:
     sign_in(guarded, keys["operator"])
     assert guarded.get("/inspections").status_code == 200
     problem_of(guarded.get("/nowhere"), 403, "forbidden")
-    assert guarded.get("/nowhere", headers=HTML).headers["location"].startswith(SIGN_IN)
+    problem_of(guarded.get("/nowhere", headers=HTML), 403, "forbidden")
     # A wrong key is refused, whatever the cookie says.
     problem_of(guarded.get("/inspections", headers={"x-api-key": "glint_wrong"}), 401, "unauthorized")
 
