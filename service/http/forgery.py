@@ -6,9 +6,9 @@ from urllib.parse import parse_qs, urlsplit
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.access.rules import STATION
+from service.access.rules import SIGN_IN, STATION
 from service.access.sessions import form_token
-from service.http.cookies import session_token
+from service.http.cookies import session_token, visitor_token
 from service.http.problems import problem_response
 from service.http.scopes import first_then, inspection_id_of, path_of
 
@@ -46,7 +46,7 @@ class RefuseForgeries:
         if not given and headers.get("content-type", "").partition(";")[0].strip().lower() == _FORM:
             message = await receive()
             given, receive = _token_in(message), first_then(message, receive)
-        if not _is_right(given, session_token(scope)):
+        if not any(_is_right(given, token) for token in _tokens(scope)):
             detail = f"The token in {TOKEN_HEADER} is missing or not of this session. Reload the page."
             await problem_response("forged", detail, inspection_id_of(scope))(scope, receive, send)
             return
@@ -65,6 +65,16 @@ def _is_from_elsewhere(headers: Headers) -> bool:
 def _needs_token(scope: Scope) -> bool:
     state = scope["state"]
     return bool(state.get("by_session")) or (path_of(scope).startswith(STATION) and "key_id" not in state)
+
+
+def _tokens(scope: Scope) -> list[str | None]:
+    """The tokens of which one's form token has to come with this request."""
+    if not scope["state"].get("by_session"):
+        return [visitor_token(scope)]
+    if path_of(scope) == SIGN_IN:
+        # A link on another site brings no session along, and so to a form that is a visitor's.
+        return [session_token(scope), visitor_token(scope)]
+    return [session_token(scope)]
 
 
 def _token_in(message: Message) -> str:

@@ -15,7 +15,7 @@ from starlette.responses import HTMLResponse, Response
 
 from models.errors import GlintError
 from service.errors import ServiceError
-from service.http.cookies import give_token
+from service.http.cookies import give_visitor_token
 from service.http.pages import wants_page
 from service.http.problems import CODE_HEADER, status_of
 from service.http.scopes import inspection_id_of
@@ -65,7 +65,7 @@ class Pages:
         )
         response = HTMLResponse(page, status)
         if viewer.is_new:
-            give_token(response, request.scope, viewer.token)
+            give_visitor_token(response, request.scope, viewer.token)
         return response
 
     def _word_of(self, verdict: str) -> str:

@@ -12,7 +12,7 @@ from models.decision import ANOMALOUS, CLEAN
 from service.access.rules import STATION
 from service.archive.errors import ArchiveOffError
 from service.archive.records import Record
-from service.http.cookies import give_token
+from service.http.cookies import give_visitor_token
 from service.http.judgements import desk_of, known
 from service.registry import Registry
 from service.review.errors import HeldError
@@ -42,7 +42,7 @@ def next_item(request: Request) -> Response:
         response = RedirectResponse(f"{base}{PATH}/{found}{_query(wish)}", 303)
         if viewer.is_new:
             # The item's page must know who has just taken it.
-            give_token(response, request.scope, viewer.token)
+            give_visitor_token(response, request.scope, viewer.token)
         return response
     station: Station = request.app.state.station
     return station.pages.render(request, "review_empty", **_queue(desk, wish))

@@ -218,6 +218,41 @@ def test_the_cookie_is_for_this_service_alone(guarded: TestClient, keys: dict[Ro
         token = csrf_of(guarded.get(SIGN_IN, headers=HTML))
 
 
+def come_from_elsewhere(client: TestClient, path: str) -> Response:
+    """Follow a link on another site: what is `SameSite=Strict` stays behind, what it sets is kept."""
+    kept = [cookie for cookie in client.cookies.jar if "station" in cookie.name]
+    for cookie in kept:
+        client.cookies.jar.clear(cookie.domain, cookie.path, cookie.name)
+    page = client.get(path, headers={**HTML, "sec-fetch-site": "cross-site"}, follow_redirects=True)
+    for cookie in kept:
+        client.cookies.jar.set_cookie(cookie)
+    return page
+
+
+def test_a_link_on_another_site_ends_no_session(guarded: TestClient, keys: dict[Role, str]) -> None:
+    sign_in(guarded, keys["operator"])
+    asked = come_from_elsewhere(guarded, "/station/review")
+    assert asked.url.path == SIGN_IN
+    assert not any("station" in name for name in asked.cookies)
+    board = guarded.get("/station/", headers=HTML)
+    assert board.status_code == 200
+    # Whoever fills that form in is let in as well, although there is a session.
+    fields = {"csrf": csrf_of(asked), "key": keys["admin"]}
+    assert guarded.post(SIGN_IN, data=fields, headers=HTML).status_code == 303
+    assert "admin" in guarded.get("/station/", headers=HTML).text
+    problem_of(guarded.post("/station/sign-out", data={"csrf": csrf_of(asked)}), 403, "forged")
+    problem_of(guarded.post("/station/sign-out", data={"csrf": csrf_of(board)}), 403, "forged")
+
+
+def test_foreign_cookies_do_not_hide_the_session(guarded: TestClient, keys: dict[Role, str]) -> None:
+    sign_in(guarded, keys["operator"])
+    [session] = [f"{cookie.name}={cookie.value}" for cookie in guarded.cookies.jar]
+    guarded.cookies.clear()
+    for foreign in ("a[b]=1", 'prefs={"x": "y, z"}', "=;;", "straße=ß"):
+        cookie = f"{foreign}; {session}".encode()
+        assert guarded.get("/inspections", headers=[(b"cookie", cookie)]).status_code == 200, foreign
+
+
 def test_a_session_outlives_a_restart_but_not_its_key(file: Path, tmp_path: Path) -> None:
     key, key_id = add_key(file, "Ada", "operator")
     ring = KeyRing(file)
