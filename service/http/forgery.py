@@ -69,12 +69,11 @@ def _needs_token(scope: Scope) -> bool:
 
 def _tokens(scope: Scope) -> list[str | None]:
     """The tokens of which one's form token has to come with this request."""
-    if not scope["state"].get("by_session"):
-        return [visitor_token(scope)]
-    if path_of(scope) == SIGN_IN:
-        # A link on another site brings no session along, and so to a form that is a visitor's.
-        return [session_token(scope), visitor_token(scope)]
-    return [session_token(scope)]
+    if scope["state"].get("by_session") and path_of(scope) != SIGN_IN:
+        return [session_token(scope)]
+    # A session may have ended since its page was made. And a link on another site, which brings no session
+    # along, leads to a form of the visitor's.
+    return [session_token(scope), visitor_token(scope)]
 
 
 def _token_in(message: Message) -> str:

@@ -45,13 +45,13 @@ async def sign_in(request: Request) -> Response:
     if keys is None or station.sessions is None:
         return _go(request, target)
     address = request.client.host if request.client else ""
-    if not await station.brake.wait(address):
-        return await asyncio.to_thread(_form, request, target, error="too_many", status=429)
     record = keys.holder_of(fields.get("key", [""])[0].strip()[:_LONGEST_KEY])
     if record is None or not allows(record.role, LEAST_ROLE):
-        station.brake.failed(address)
         whose = f"the key {record.id} ({record.role})" if record else "an unknown key"
         log.warning("A sign-in from %s with %s was refused.", address or "an unknown address", whose)
+        if not await station.brake.wait(address):
+            return await asyncio.to_thread(_form, request, target, error="too_many", status=429)
+        station.brake.failed(address)
         return await asyncio.to_thread(
             _form, request, target, error="camera_key" if record else "unknown_key", status=403
         )

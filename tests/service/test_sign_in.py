@@ -11,7 +11,7 @@ import pytest
 from fastapi.testclient import TestClient
 from httpx import Response
 
-from service.access.brake import LONGEST_SECONDS, SignInBrake
+from service.access.brake import LONGEST_SECONDS, MOST_WAITING, SignInBrake
 from service.access.commands import add_key, revoke_key
 from service.access.keys import ROLES, Role, allows
 from service.access.ring import LOOK_AGAIN_SECONDS, KeyRing
@@ -171,6 +171,18 @@ def test_each_wrong_key_makes_the_next_try_wait_longer() -> None:
     assert brake.seconds("a") == 0.0
 
 
+def test_a_right_key_does_not_wait_for_the_wrong_ones_of_others(
+    guarded: TestClient, keys: dict[Role, str]
+) -> None:
+    brake = guarded.app.state.station.brake
+    for _ in range(8):
+        brake.failed("testclient")
+    brake._waiting = MOST_WAITING
+    answer = sign_in(guarded, "glint_wrong")
+    assert (answer.status_code, "Too many wrong keys" in answer.text) == (429, True)
+    assert sign_in(guarded, keys["operator"]).status_code == 303
+
+
 def test_what_changes_something_needs_the_form_token(guarded: TestClient, keys: dict[Role, str]) -> None:
     page = guarded.get(SIGN_IN, headers=HTML)
     for token in ("", "0" * 64, csrf_of(page)[:-1]):
@@ -242,6 +254,19 @@ def test_a_link_on_another_site_ends_no_session(guarded: TestClient, keys: dict[
     assert "admin" in guarded.get("/station/", headers=HTML).text
     problem_of(guarded.post("/station/sign-out", data={"csrf": csrf_of(asked)}), 403, "forged")
     problem_of(guarded.post("/station/sign-out", data={"csrf": csrf_of(board)}), 403, "forged")
+
+
+def test_signing_out_of_a_session_that_has_ended_leads_to_the_sign_in(
+    guarded: TestClient, file: Path
+) -> None:
+    key, key_id = add_key(file, "Ada", "operator")
+    guarded.app.state.keys._looked -= LOOK_AGAIN_SECONDS
+    sign_in(guarded, key)
+    board = guarded.get("/station/", headers=HTML)
+    revoke_key(file, key_id)
+    guarded.app.state.keys._looked -= LOOK_AGAIN_SECONDS
+    answer = guarded.post("/station/sign-out", data={"csrf": csrf_of(board)}, headers=HTML)
+    assert (answer.status_code, answer.headers["location"]) == (303, SIGN_IN)
 
 
 def test_foreign_cookies_do_not_hide_the_session(guarded: TestClient, keys: dict[Role, str]) -> None:
