@@ -64,6 +64,7 @@ _KNOWN: Mapping[str, tuple[int, str]] = {
     "not_recorded": (500, "The inspection could not be recorded"),
     "archive_unavailable": (503, "The archive cannot be used"),
     "archive_busy": (503, "Too many ask the archive at a time"),
+    "too_many_bodies": (503, "Too many large bodies at a time"),
     "queue_full": (503, "Too many photos at a time"),
     "worker_died": (503, "The service is ending"),
     "shutting_down": (503, "The service is ending"),
