@@ -91,6 +91,11 @@ class Problem(BaseModel):
     )
 
 
+def code_of(error: Exception) -> str:
+    """The code of the problem that an error is told as."""
+    return error.code if isinstance(error, ServiceError | PhotoError) else "not_ready"
+
+
 def status_of(code: str) -> int:
     """The HTTP status of a problem."""
     return _KNOWN.get(code, _OTHER)[0]
@@ -133,7 +138,7 @@ def install_problem_handlers(app: FastAPI) -> None:
 
 
 async def _glint_problem(request: Request, error: Exception) -> Response:
-    code = error.code if isinstance(error, ServiceError | PhotoError) else "not_ready"
+    code = code_of(error)
     quality = error.readings if isinstance(error, QualityGateError) else None
     return problem_response(code, str(error), inspection_id_of(request.scope), quality=quality)
 
