@@ -23,6 +23,8 @@ from service.settings import Settings
 from service.telemetry.logs import configure_logging
 
 EXIT_CODE_HANGING = 71
+# How long a client may leave what it was sent unacknowledged before it counts as gone.
+GONE_SECONDS = 30.0
 _SECONDS_FOR_LAST_THREADS = 1.0
 
 log = logging.getLogger(__name__)
@@ -102,6 +104,10 @@ def _bind(host: str, port: int, host_option: str, port_option: str) -> socket.so
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     bound = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if hasattr(socket, "TCP_USER_TIMEOUT"):
+        # Connections inherit it. A board's client that lost its network says no goodbye, and would keep its
+        # place for a quarter of an hour.
+        bound.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(1e3 * GONE_SECONDS))
     if bound.family == socket.AF_INET6:
         bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
     try:

@@ -1,4 +1,4 @@
-"""Slows down whoever tries keys at the sign-in."""
+"""Slows down whoever tries wrong keys at the sign-in."""
 
 import asyncio
 import time
@@ -19,14 +19,18 @@ class _Failures:
 
 
 class SignInBrake:
-    """Makes each try after a failed one from the same address wait twice as long. For one event loop."""
+    """Makes the answer to each wrong key from the same address wait twice as long. For one event loop.
+
+    A right key does not wait: behind a proxy all clients have one address, and a key of 256 bits is not found
+    by trying.
+    """
 
     def __init__(self) -> None:
         self._failures: OrderedDict[str, _Failures] = OrderedDict()
         self._waiting = 0
 
     async def wait(self, address: str) -> bool:
-        """Wait before a key is looked at; False, at once, when too many wait already."""
+        """Wait before a wrong key is answered; False, at once, when too many wait already."""
         seconds = self.seconds(address)
         if not seconds:
             return True
@@ -40,7 +44,7 @@ class SignInBrake:
         return True
 
     def seconds(self, address: str) -> float:
-        """How long the next try from this address has to wait."""
+        """How long the next wrong key from this address has to wait."""
         failures = self._failures.get(address)
         if failures is None or time.monotonic() - failures.last > FORGET_SECONDS:
             return 0.0

@@ -12,7 +12,7 @@ from service.access.ring import KeyRing
 from service.access.rules import HEALTH_PATHS, least_role
 from service.access.sessions import Sessions
 from service.http.cookies import session_token
-from service.http.pages import is_page, sign_in_redirect
+from service.http.pages import leads_to_sign_in, sign_in_redirect
 from service.http.problems import problem_response
 from service.http.scopes import inspection_id_of, path_of
 from service.settings import Settings
@@ -78,7 +78,7 @@ class AccessControl:
             return _not_known(scope, path, key)
         if allows(record.role, least):
             return None
-        if scope["state"]["by_session"] and is_page(scope):
+        if scope["state"]["by_session"] and leads_to_sign_in(scope, path):
             # Another key may open it: the sign-in says which role it takes.
             return sign_in_redirect(scope, path)
         log.warning("Key %s (%s) was refused %s %r.", record.id, record.role, method, path[:128])
@@ -117,7 +117,7 @@ def _key_of(headers: Headers) -> str | None:
 
 
 def _not_known(scope: Scope, path: str, key: str | None) -> Response:
-    if key is None and is_page(scope):
+    if key is None and leads_to_sign_in(scope, path):
         return sign_in_redirect(scope, path)
     said = "There is no API key." if key is None else "The API key is not valid."
     detail = f"{said} Send a valid one as `Authorization: Bearer KEY`, or in {KEY_HEADER}."

@@ -6,9 +6,9 @@ from urllib.parse import parse_qs, urlsplit
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.access.rules import STATION
+from service.access.rules import SIGN_IN, STATION
 from service.access.sessions import form_token
-from service.http.cookies import session_token
+from service.http.cookies import session_token, visitor_token
 from service.http.problems import problem_response
 from service.http.scopes import first_then, inspection_id_of, path_of
 
@@ -46,7 +46,7 @@ class RefuseForgeries:
         if not given and headers.get("content-type", "").partition(";")[0].strip().lower() == _FORM:
             message = await receive()
             given, receive = _token_in(message), first_then(message, receive)
-        if not _is_right(given, session_token(scope)):
+        if not any(_is_right(given, token) for token in _tokens(scope)):
             detail = f"The token in {TOKEN_HEADER} is missing or not of this session. Reload the page."
             await problem_response("forged", detail, inspection_id_of(scope))(scope, receive, send)
             return
@@ -65,6 +65,15 @@ def _is_from_elsewhere(headers: Headers) -> bool:
 def _needs_token(scope: Scope) -> bool:
     state = scope["state"]
     return bool(state.get("by_session")) or (path_of(scope).startswith(STATION) and "key_id" not in state)
+
+
+def _tokens(scope: Scope) -> list[str | None]:
+    """The tokens of which one's form token has to come with this request."""
+    if scope["state"].get("by_session") and path_of(scope) != SIGN_IN:
+        return [session_token(scope)]
+    # A session may have ended since its page was made. And a link on another site, which brings no session
+    # along, leads to a form of the visitor's.
+    return [session_token(scope), visitor_token(scope)]
 
 
 def _token_in(message: Message) -> str:

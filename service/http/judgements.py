@@ -40,6 +40,7 @@ _JUDGING_PROBLEMS = {
             408: "The body did not arrive in time.",
             409: "Another judgement came first (`detail` says whose), or nothing is there to judge or undo.",
             413: "The body is too large.",
+            503: "The archive cannot be asked now, or too many masks come at a time.",
         }
     ),
 }

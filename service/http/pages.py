@@ -8,6 +8,8 @@ from starlette.types import Scope
 
 from service.access.rules import SIGN_IN, STATION
 
+_PAGES = ("/", "/docs", STATION.rstrip("/"))
+
 
 def wants_page(headers: Headers) -> bool:
     """Whether a page is asked for: browsers name HTML, programs do not."""
@@ -15,9 +17,13 @@ def wants_page(headers: Headers) -> bool:
     return "text/html" in kinds
 
 
-def is_page(scope: Scope) -> bool:
-    """Whether a person would see the answer to this request."""
-    return scope["method"] == "GET" and wants_page(Headers(scope=scope))
+def leads_to_sign_in(scope: Scope, path: str) -> bool:
+    """Whether a person asks for a page here; elsewhere also a browser is told no, as programs are.
+
+    Probes that follow redirects would take the sign-in for a good answer.
+    """
+    is_page = path in _PAGES or path.startswith(STATION)
+    return is_page and scope["method"] == "GET" and wants_page(Headers(scope=scope))
 
 
 def sign_in_redirect(scope: Scope, path: str) -> Response:

@@ -64,6 +64,7 @@ _KNOWN: Mapping[str, tuple[int, str]] = {
     "not_recorded": (500, "The inspection could not be recorded"),
     "archive_unavailable": (503, "The archive cannot be used"),
     "archive_busy": (503, "Too many ask the archive at a time"),
+    "too_many_bodies": (503, "Too many large bodies at a time"),
     "queue_full": (503, "Too many photos at a time"),
     "queue_too_long": (503, "The photos ahead take too long"),
     "worker_died": (503, "The service is ending"),
@@ -89,6 +90,11 @@ class Problem(BaseModel):
     quality: list[Reading] | None = Field(
         default=None, description="With `quality_gate`: what was read off the photo, and the limits."
     )
+
+
+def code_of(error: Exception) -> str:
+    """The code of the problem that an error is told as."""
+    return error.code if isinstance(error, ServiceError | PhotoError) else "not_ready"
 
 
 def status_of(code: str) -> int:
@@ -133,7 +139,7 @@ def install_problem_handlers(app: FastAPI) -> None:
 
 
 async def _glint_problem(request: Request, error: Exception) -> Response:
-    code = error.code if isinstance(error, ServiceError | PhotoError) else "not_ready"
+    code = code_of(error)
     quality = error.readings if isinstance(error, QualityGateError) else None
     return problem_response(code, str(error), inspection_id_of(request.scope), quality=quality)
 

@@ -49,9 +49,12 @@ def picture(request: Request, inspection_id: str) -> Response:
 
 
 def _may_look(request: Request, station: Station) -> bool:
-    """Whether the session still goes on; a key's own requests do not last that long."""
-    if station.sessions is None or not request.scope["state"].get("by_session"):
+    """Whether the session still goes on, or the key that came in a header is still valid."""
+    state, keys = request.scope["state"], request.app.state.keys
+    if station.sessions is None or keys is None:
         return True
+    if not state.get("by_session"):
+        return keys.record(state.get("key_id", "")) is not None
     token = session_token(request.scope)
     if token is None or station.sessions.holder_of(token) is None:
         return False

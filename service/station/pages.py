@@ -1,5 +1,6 @@
 """Renders the station's pages, errors included."""
 
+import asyncio
 import json
 from collections.abc import Callable, Coroutine
 from http import HTTPStatus
@@ -14,10 +15,9 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from models.errors import GlintError
-from service.errors import ServiceError
-from service.http.cookies import give_token
+from service.http.cookies import give_visitor_token
 from service.http.pages import wants_page
-from service.http.problems import CODE_HEADER, status_of
+from service.http.problems import CODE_HEADER, code_of, status_of
 from service.http.scopes import inspection_id_of
 from service.station.assets import Assets
 from service.station.navigation import ENTRIES
@@ -65,7 +65,7 @@ class Pages:
         )
         response = HTMLResponse(page, status)
         if viewer.is_new:
-            give_token(response, request.scope, viewer.token)
+            give_visitor_token(response, request.scope, viewer.token)
         return response
 
     def _word_of(self, verdict: str) -> str:
@@ -102,9 +102,12 @@ class PageRoute(APIRoute):
                     raise
                 pages: Pages = request.app.state.station.pages
                 if isinstance(error, HTTPException):
-                    return pages.render_error(request, error.status_code, "", error.detail)
-                code = error.code if isinstance(error, ServiceError) else "not_ready"
-                return pages.render_error(request, status_of(code), code, str(error))
+                    told = (error.status_code, "", error.detail)
+                else:
+                    code = code_of(error)
+                    told = (status_of(code), code, str(error))
+                # A template comes from the disk, and photos must not wait for it.
+                return await asyncio.to_thread(pages.render_error, request, *told)
 
         return handle_and_render
 

@@ -12,7 +12,7 @@ from models.decision import ANOMALOUS, CLEAN
 from service.access.rules import STATION
 from service.archive.errors import ArchiveOffError
 from service.archive.records import Record
-from service.http.cookies import give_token
+from service.http.cookies import give_visitor_token
 from service.http.judgements import desk_of, known
 from service.registry import Registry
 from service.review.errors import HeldError
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 PATH = f"{STATION}review"
 _MOST_CLASSES = 9  # as many as there are digits to choose them by
+_MOST_LOOKED_AT = 100
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
@@ -36,13 +37,13 @@ router = APIRouter(route_class=PageRoute, include_in_schema=False)
 def next_item(request: Request) -> Response:
     """Take the next item and go to its page."""
     desk, wish, viewer = desk_of(request), _wish(request), viewer_of(request)
-    found = desk.take(holder_of(viewer), wish)
+    found = _first(desk, wish) if _is_from_elsewhere(request) else desk.take(holder_of(viewer), wish)
     if found is not None:
         base = request.scope.get("root_path", "")
         response = RedirectResponse(f"{base}{PATH}/{found}{_query(wish)}", 303)
         if viewer.is_new:
             # The item's page must know who has just taken it.
-            give_token(response, request.scope, viewer.token)
+            give_visitor_token(response, request.scope, viewer.token)
         return response
     station: Station = request.app.state.station
     return station.pages.render(request, "review_empty", **_queue(desk, wish))
@@ -67,7 +68,7 @@ def item(request: Request, inspection_id: str) -> Response:
         past=past,
         latest=past[-1].id if past else None,
         standing=past[-1].stands if past else None,
-        held=_is_held(desk, record.id, holder_of(viewer)),
+        held=not _is_from_elsewhere(request) and _is_held(desk, record.id, holder_of(viewer)),
         holder=holder_of(viewer),
         classes=_classes(request, desk, record, past),
         chosen=_chosen(record.verdict),
@@ -79,6 +80,16 @@ def item(request: Request, inspection_id: str) -> Response:
 def holder_of(viewer: Viewer) -> str:
     """By what name a browser holds items of the queue; it does not tell its cookie."""
     return hashlib.sha256(f"holder:{viewer.token}".encode()).hexdigest()[:32]
+
+
+def _is_from_elsewhere(request: Request) -> bool:
+    """Whether another site leads here. It gets no lease; the page asks for one while it is open."""
+    return request.headers.get("sec-fetch-site") in ("cross-site", "same-site")
+
+
+def _first(desk: "Desk", wish: Wish) -> str | None:
+    """The first item that nobody has, without taking it."""
+    return next((item.inspection_id for item in desk.waiting(wish, _MOST_LOOKED_AT) if not item.held), None)
 
 
 def _queue(desk: "Desk", wish: Wish) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from starlette.responses import RedirectResponse, Response
 from service.access.keys import KeyRecord, Role, allows
 from service.access.ring import KeyRing
 from service.access.rules import SIGN_IN, STATION, least_role
-from service.http.cookies import give_token, take_token
+from service.http.cookies import give_session, take_session
 from service.http.pages import is_of_station
 from service.station.pages import PageRoute
 from service.station.station import Station
@@ -45,13 +45,13 @@ async def sign_in(request: Request) -> Response:
     if keys is None or station.sessions is None:
         return _go(request, target)
     address = request.client.host if request.client else ""
-    if not await station.brake.wait(address):
-        return await asyncio.to_thread(_form, request, target, error="too_many", status=429)
     record = keys.holder_of(fields.get("key", [""])[0].strip()[:_LONGEST_KEY])
     if record is None or not allows(record.role, LEAST_ROLE):
-        station.brake.failed(address)
         whose = f"the key {record.id} ({record.role})" if record else "an unknown key"
         log.warning("A sign-in from %s with %s was refused.", address or "an unknown address", whose)
+        if not await station.brake.wait(address):
+            return await asyncio.to_thread(_form, request, target, error="too_many", status=429)
+        station.brake.failed(address)
         return await asyncio.to_thread(
             _form, request, target, error="camera_key" if record else "unknown_key", status=403
         )
@@ -67,7 +67,7 @@ def sign_out(request: Request) -> Response:
         station.sessions.close(viewer.token)
         log.info("Key %s (%s) signed out.", viewer.key_id, viewer.name)
     response = _go(request, SIGN_IN)
-    take_token(response, request.scope)
+    take_session(response, request.scope)
     return response
 
 
@@ -79,7 +79,7 @@ def _let_in(request: Request, station: Station, record: KeyRecord, before: Viewe
     request.state.key_id = record.id
     response = _go(request, target)
     # A new token: the one before may have been put there by somebody else.
-    give_token(response, request.scope, station.sessions.open(record))
+    give_session(response, request.scope, station.sessions.open(record))
     return response
 
 

@@ -6,7 +6,7 @@ from starlette.requests import Request
 
 from service.access.keys import Role, allows
 from service.access.sessions import form_token, new_token
-from service.http.cookies import session_token
+from service.http.cookies import session_token, visitor_token
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,7 @@ class Viewer:
         key_id: of their key; empty without one.
         role: what they may do; None before they signed in.
         open: the service has no keys, and everybody may do anything.
-        token: of their cookie.
+        token: of their cookie: the session's, or the visitor's before they signed in.
         is_new: the browser does not have that cookie yet.
     """
 
@@ -43,7 +43,7 @@ def viewer_of(request: Request) -> Viewer:
     """Who sent this request."""
     is_open = request.app.state.keys is None
     state = request.scope["state"]
-    token = session_token(request.scope)
+    token = (session_token if state.get("by_session") else visitor_token)(request.scope)
     return Viewer(
         name=state.get("key_name", ""),
         key_id=state.get("key_id", ""),

@@ -1,5 +1,7 @@
 """Judgements, the queue and the data set on a real PostgreSQL server."""
 
+import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -11,6 +13,7 @@ from sqlalchemy import delete, text, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from service.archive.archive import Archive
+from service.archive.database import Database
 from service.archive.tables import inspections, judgements, metadata
 from service.review.desk import Desk
 from service.review.errors import JudgedMeanwhileError
@@ -92,6 +95,7 @@ def test_review_on_postgres(
 def test_a_database_of_before_is_brought_up_to_date(
     archive: Archive,
     make_entry: MakeEntry,  # noqa: F811
+    postgres: Postgres,
 ) -> None:
     entry = make_entry("scratched")
     record(archive, entry)
@@ -104,8 +108,16 @@ def test_a_database_of_before_is_brought_up_to_date(
             "UPDATE alembic_version SET version_num = '0001'",
         ):
             connection.execute(text(statement))
-    archive._database._identity = None
-    archive._database.open()
+    slowly = Database(postgres.url, seconds=0.5)
+    opening = threading.Thread(target=slowly.open)
+    with archive._database.engine.begin() as connection:
+        # The steps wait for this table longer than a request's statement may.
+        connection.execute(text("LOCK TABLE inspections IN EXCLUSIVE MODE"))
+        opening.start()
+        time.sleep(2.0)
+    opening.join(30.0)
+    assert slowly._identity is not None
+    slowly.close()
     with archive._database.engine.connect() as connection:
         assert compare_metadata(MigrationContext.configure(connection), metadata) == []
         assert connection.execute(inspections.select()).rowcount == 1

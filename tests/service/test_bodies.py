@@ -7,17 +7,26 @@ import pytest
 from fastapi.testclient import TestClient
 from starlette.types import Message, Receive, Scope, Send
 
-from service.http.bodies import MAX_BODY_BYTES, BodyLimits
+from service.http.bodies import MAX_BODY_BYTES, MOST_LARGE_BODIES, BodyLimits
 from tests.service.conftest import StartClient
 from tests.service.test_http_problems import problem_of
 from tests.tiny_bundle import clean_photo, encode
 
 ACTIVATE = "/parts/bracket/activate"
+JUDGEMENTS = f"/inspections/{'0' * 32}/judgements"
 VERSION = b'{"version": "20260101-000000"}'
 
 
 @pytest.mark.parametrize(
-    ("method", "path"), [("POST", ACTIVATE), ("POST", "/nowhere"), ("GET", "/parts"), ("PUT", "/inspect")]
+    ("method", "path"),
+    [
+        ("POST", ACTIVATE),
+        ("POST", "/nowhere"),
+        ("GET", "/parts"),
+        ("PUT", "/inspect"),
+        ("PUT", JUDGEMENTS),
+        ("GET", JUDGEMENTS),
+    ],
 )
 def test_a_large_body_is_refused(client: TestClient, method: str, path: str) -> None:
     declared = b" " * (MAX_BODY_BYTES + 1)
@@ -66,6 +75,59 @@ def answer_to(receive: Receive, seconds: float) -> tuple[int, str]:
     }
     asyncio.run(BodyLimits(never, seconds)(scope, receive, send))
     return sent[0]["status"], json.loads(sent[1]["body"])["code"]
+
+
+def test_only_so_many_large_bodies_are_held_at_a_time() -> None:
+    assert asyncio.run(statuses_while_all_places_are_taken()) == {
+        "large": 503,
+        "of unknown size": 503,
+        "small": 200,
+        "large, afterwards": 200,
+    }
+
+
+async def statuses_while_all_places_are_taken() -> dict[str, int]:
+    """The answers to judgements while as many large ones wait for theirs as may."""
+    go_on, begun = asyncio.Event(), asyncio.Semaphore(0)
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        begun.release()
+        if scope["state"]["waits"]:
+            await go_on.wait()
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+
+    limits = BodyLimits(app, seconds=5.0)
+
+    async def answer_to_judgement(length: int | None, *, waits: bool = False) -> int:
+        statuses: list[int] = []
+
+        async def receive() -> Message:
+            return {"type": "http.request", "body": bytes(length or 9), "more_body": False}
+
+        async def send(message: Message) -> None:
+            statuses.append(message.get("status", 0))
+
+        declared = (b"transfer-encoding", b"chunked")
+        if length is not None:
+            declared = (b"content-length", str(length).encode())
+        state = {"inspection_id": "1", "waits": waits}
+        scope = {"type": "http", "method": "POST", "path": JUDGEMENTS, "headers": [declared], "state": state}
+        await limits(scope, receive, send)
+        return statuses[0]
+
+    large = MAX_BODY_BYTES + 1
+    held = [asyncio.create_task(answer_to_judgement(large, waits=True)) for _ in range(MOST_LARGE_BODIES)]
+    for _ in held:
+        await begun.acquire()
+    found = {
+        "large": await answer_to_judgement(large),
+        "of unknown size": await answer_to_judgement(None),
+        "small": await answer_to_judgement(MAX_BODY_BYTES),
+    }
+    go_on.set()
+    assert await asyncio.gather(*held) == [200] * MOST_LARGE_BODIES
+    return {**found, "large, afterwards": await answer_to_judgement(large)}
 
 
 def test_a_body_within_the_limit_is_used_whole(client: TestClient) -> None:

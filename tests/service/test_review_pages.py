@@ -4,9 +4,11 @@ import re
 from pathlib import Path
 
 import numpy as np
+import pytest
 from fastapi.testclient import TestClient
 
 from service.access.commands import add_key
+from service.review.items import Wish
 from tests.service.conftest import StartClient
 from tests.service.test_http_reviews import inspect
 from tests.tiny_bundle import encode
@@ -25,6 +27,20 @@ def test_the_queue_leads_to_the_page_of_its_first_part(client: TestClient) -> No
     client.cookies.clear()
     assert client.get("/station/review", headers=PAGE).url.path == f"/station/review/{second}"
     assert 'role="status">Another operator' in client.get(f"/station/review/{first}", headers=PAGE).text
+
+
+@pytest.mark.parametrize("site", ["cross-site", "same-site"])
+def test_other_sites_take_nothing_out_of_the_queue(client: TestClient, site: str) -> None:
+    first = inspect(client)
+    elsewhere = {**PAGE, "sec-fetch-site": site}
+    page = client.get("/station/review", headers=elsewhere)
+    assert page.url.path == f"/station/review/{first}"
+    assert 'role="status">Another operator' not in page.text
+    assert [item.held for item in client.app.state.desk.waiting(Wish(), 9)] == [False]
+    own = {**PAGE, "sec-fetch-site": "same-origin"}
+    assert client.get("/station/review", headers=own).url.path == f"/station/review/{first}"
+    assert [item.held for item in client.app.state.desk.waiting(Wish(), 9)] == [True]
+    assert client.get("/station/review", headers=elsewhere).url.path == "/station/review"
 
 
 def test_what_is_wanted_of_the_queue_stays_wanted(client: TestClient) -> None:

@@ -15,7 +15,7 @@ import pytest
 from service.access.errors import ExposureError, KeysError
 from service.errors import SettingsError
 from service.registry import Registry
-from service.server import listen, serve
+from service.server import GONE_SECONDS, listen, serve
 from service.settings import Settings
 
 
@@ -55,23 +55,25 @@ def test_keys_that_are_not_there(given: dict[str, Any], tmp_path: Path) -> None:
         serve(Settings.of(**given, keys=tmp_path / "keys.json", port=0))
 
 
-def test_answers_are_sent_without_delay(given: dict[str, Any]) -> None:
-    async def is_without_delay(bound: socket.socket) -> bool:
+def test_answers_are_sent_without_delay_and_a_client_that_is_gone_is_let_go(given: dict[str, Any]) -> None:
+    async def options_of_a_connection(bound: socket.socket) -> list[int]:
         connected: asyncio.Future[asyncio.StreamWriter] = asyncio.get_running_loop().create_future()
         server = await asyncio.start_server(lambda _, writer: connected.set_result(writer), sock=bound)
         _, client = await asyncio.open_connection(*bound.getsockname())
         writer = await connected
-        option = writer.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+        accepted = writer.get_extra_info("socket")
+        asked = (socket.TCP_NODELAY, socket.TCP_USER_TIMEOUT)
+        found = [accepted.getsockopt(socket.IPPROTO_TCP, option) for option in asked]
         for each in (client, writer):
             each.close()
         server.close()
         await server.wait_closed()
-        return bool(option)
+        return found
 
     with contextlib.ExitStack() as opened:
         for bound in listen(Settings.of(**given, port=0)):
             opened.enter_context(bound)
-            assert asyncio.run(is_without_delay(bound))
+            assert asyncio.run(options_of_a_connection(bound)) == [1, 1000 * GONE_SECONDS]
 
 
 STOPPED_EARLY = """

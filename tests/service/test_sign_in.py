@@ -3,6 +3,7 @@
 import html
 import logging
 import re
+import threading
 import time
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 from fastapi.testclient import TestClient
 from httpx import Response
 
-from service.access.brake import LONGEST_SECONDS, SignInBrake
+from service.access.brake import LONGEST_SECONDS, MOST_WAITING, SignInBrake
 from service.access.commands import add_key, revoke_key
 from service.access.keys import ROLES, Role, allows
 from service.access.ring import LOOK_AGAIN_SECONDS, KeyRing
@@ -81,11 +82,62 @@ def test_programs_are_told_as_ever(guarded: TestClient) -> None:
     problem_of(guarded.get("/station/", headers={"accept": "application/json"}), 401, "unauthorized")
 
 
+@pytest.mark.parametrize("path", ["/readyz", "/metrics", "/inspections", "/api", "/nowhere"])
+def test_what_is_no_page_leads_nobody_to_the_sign_in(
+    start: StartClient, file: Path, keys: dict[Role, str], path: str
+) -> None:
+    client = start(keys=file)
+    problem_of(client.get(path, headers=HTML), 401, "unauthorized")
+
+
+@pytest.mark.parametrize("path", ["/", "/docs", "/station", "/station/", "/station/review"])
+def test_every_page_leads_to_the_sign_in(guarded: TestClient, path: str) -> None:
+    answer = guarded.get(path, headers=HTML)
+    assert (answer.status_code, answer.headers["location"].partition("?")[0]) == (303, SIGN_IN)
+
+
+def test_a_session_whose_key_was_made_smaller_leads_to_the_sign_in_that_says_so(
+    guarded: TestClient, file: Path, keys: dict[Role, str]
+) -> None:
+    sign_in(guarded, keys["operator"])
+    file.write_text(file.read_text().replace('"operator"', '"camera"'))
+    guarded.app.state.keys._looked -= LOOK_AGAIN_SECONDS
+    answer = guarded.get("/station/review", headers=HTML)
+    assert answer.status_code == 303
+    assert "takes the key of an admin" in guarded.get(answer.headers["location"], headers=HTML).text
+
+
+def test_a_board_that_was_opened_by_a_key_ends_with_it(
+    guarded: TestClient, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("service.station.stream.BEAT_SECONDS", 0.01)
+    key, key_id = add_key(file, "Ada", "operator")
+    ring, feed = guarded.app.state.keys, guarded.app.state.station.feed
+    ring._looked -= LOOK_AGAIN_SECONDS
+    outlived = threading.Event()
+
+    def revoke() -> None:
+        revoke_key(file, key_id)
+        ring._looked -= LOOK_AGAIN_SECONDS
+
+    def give_up() -> None:
+        outlived.set()
+        for each in feed._subscriptions:
+            each.ended = True
+
+    timers = [threading.Timer(0.1, revoke), threading.Timer(5.0, give_up)]
+    for timer in timers:
+        timer.start()
+    stream = guarded.get("/station/events", headers={"x-api-key": key})
+    timers[1].cancel()
+    assert (stream.status_code, outlived.is_set()) == (200, False)
+
+
 def test_a_session_opens_what_its_keys_role_opens(guarded: TestClient, keys: dict[Role, str]) -> None:
     sign_in(guarded, keys["operator"])
     assert guarded.get("/inspections").status_code == 200
     problem_of(guarded.get("/nowhere"), 403, "forbidden")
-    assert guarded.get("/nowhere", headers=HTML).headers["location"].startswith(SIGN_IN)
+    problem_of(guarded.get("/nowhere", headers=HTML), 403, "forbidden")
     # A wrong key is refused, whatever the cookie says.
     problem_of(guarded.get("/inspections", headers={"x-api-key": "glint_wrong"}), 401, "unauthorized")
 
@@ -117,6 +169,18 @@ def test_each_wrong_key_makes_the_next_try_wait_longer() -> None:
     assert brake.seconds("b") == 0.0
     brake.succeeded("a")
     assert brake.seconds("a") == 0.0
+
+
+def test_a_right_key_does_not_wait_for_the_wrong_ones_of_others(
+    guarded: TestClient, keys: dict[Role, str]
+) -> None:
+    brake = guarded.app.state.station.brake
+    for _ in range(8):
+        brake.failed("testclient")
+    brake._waiting = MOST_WAITING
+    answer = sign_in(guarded, "glint_wrong")
+    assert (answer.status_code, "Too many wrong keys" in answer.text) == (429, True)
+    assert sign_in(guarded, keys["operator"]).status_code == 303
 
 
 def test_what_changes_something_needs_the_form_token(guarded: TestClient, keys: dict[Role, str]) -> None:
@@ -164,6 +228,54 @@ def test_the_cookie_is_for_this_service_alone(guarded: TestClient, keys: dict[Ro
         assert ("Secure" in cookie) == secure
         guarded.cookies.clear()
         token = csrf_of(guarded.get(SIGN_IN, headers=HTML))
+
+
+def come_from_elsewhere(client: TestClient, path: str) -> Response:
+    """Follow a link on another site: what is `SameSite=Strict` stays behind, what it sets is kept."""
+    kept = [cookie for cookie in client.cookies.jar if "station" in cookie.name]
+    for cookie in kept:
+        client.cookies.jar.clear(cookie.domain, cookie.path, cookie.name)
+    page = client.get(path, headers={**HTML, "sec-fetch-site": "cross-site"}, follow_redirects=True)
+    for cookie in kept:
+        client.cookies.jar.set_cookie(cookie)
+    return page
+
+
+def test_a_link_on_another_site_ends_no_session(guarded: TestClient, keys: dict[Role, str]) -> None:
+    sign_in(guarded, keys["operator"])
+    asked = come_from_elsewhere(guarded, "/station/review")
+    assert asked.url.path == SIGN_IN
+    assert not any("station" in name for name in asked.cookies)
+    board = guarded.get("/station/", headers=HTML)
+    assert board.status_code == 200
+    # Whoever fills that form in is let in as well, although there is a session.
+    fields = {"csrf": csrf_of(asked), "key": keys["admin"]}
+    assert guarded.post(SIGN_IN, data=fields, headers=HTML).status_code == 303
+    assert "admin" in guarded.get("/station/", headers=HTML).text
+    problem_of(guarded.post("/station/sign-out", data={"csrf": csrf_of(asked)}), 403, "forged")
+    problem_of(guarded.post("/station/sign-out", data={"csrf": csrf_of(board)}), 403, "forged")
+
+
+def test_signing_out_of_a_session_that_has_ended_leads_to_the_sign_in(
+    guarded: TestClient, file: Path
+) -> None:
+    key, key_id = add_key(file, "Ada", "operator")
+    guarded.app.state.keys._looked -= LOOK_AGAIN_SECONDS
+    sign_in(guarded, key)
+    board = guarded.get("/station/", headers=HTML)
+    revoke_key(file, key_id)
+    guarded.app.state.keys._looked -= LOOK_AGAIN_SECONDS
+    answer = guarded.post("/station/sign-out", data={"csrf": csrf_of(board)}, headers=HTML)
+    assert (answer.status_code, answer.headers["location"]) == (303, SIGN_IN)
+
+
+def test_foreign_cookies_do_not_hide_the_session(guarded: TestClient, keys: dict[Role, str]) -> None:
+    sign_in(guarded, keys["operator"])
+    [session] = [f"{cookie.name}={cookie.value}" for cookie in guarded.cookies.jar]
+    guarded.cookies.clear()
+    for foreign in ("a[b]=1", 'prefs={"x": "y, z"}', "=;;", "straße=ß"):
+        cookie = f"{foreign}; {session}".encode()
+        assert guarded.get("/inspections", headers=[(b"cookie", cookie)]).status_code == 200, foreign
 
 
 def test_a_session_outlives_a_restart_but_not_its_key(file: Path, tmp_path: Path) -> None:

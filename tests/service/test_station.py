@@ -3,6 +3,8 @@
 import html
 import json
 import re
+import threading
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -203,6 +205,34 @@ def test_an_unknown_inspection_is_said_to_be_on_a_page(client: TestClient, unkno
     assert answer.headers["content-type"].startswith("text/html")
     assert "<h1>Not Found</h1>" in answer.text
     assert client.get(f"/station/inspections/{unknown}").json()["verdict"] == "invalid"
+
+
+def test_a_photo_that_cannot_be_shown_is_said_to_be_on_a_page(start: StartClient, tmp_path: Path) -> None:
+    before = start(archive=str(tmp_path / "archive"))
+    found = post(before, encode(clean_photo()), "overlay=none")
+    client = start(archive=str(tmp_path / "archive"), max_pixels=100)
+    answer = client.get(f"/station/pictures/{found}", headers=HTML)
+    assert (answer.status_code, answer.headers["x-glint-problem"]) == (413, "too_many_pixels")
+    assert answer.headers["content-type"].startswith("text/html")
+    assert "pixels" in answer.text
+
+
+def test_an_error_is_drawn_away_from_the_event_loop(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pages = client.app.state.station.pages
+    draw, threads = pages.render_error, []
+
+    def note_and_draw(*given: object) -> Response:
+        threads.append(threading.get_ident())
+        return draw(*given)
+
+    monkeypatch.setattr(pages, "render_error", note_and_draw)
+    assert page_of(client, "0" * 32).status_code == 404
+    assert client.get("/station/nowhere", headers=HTML).status_code == 404
+    loop = client.portal.call(threading.get_ident)
+    assert len(threads) == 2
+    assert loop not in threads
 
 
 def test_names_from_cameras_are_text_and_never_markup(client: TestClient) -> None:
