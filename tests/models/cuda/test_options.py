@@ -38,7 +38,9 @@ def test_settings_are_passed_on() -> None:
 
 
 @pytest.mark.parametrize("half", [True, False])
-def test_tensorrt_comes_before_cuda_obeys_the_graphs_casts_and_is_not_captured(tmp_path: Path, half: bool) -> None:
+def test_tensorrt_comes_before_cuda_obeys_the_graphs_casts_and_is_not_captured(
+    tmp_path: Path, half: bool
+) -> None:
     settings = CudaSettings(device_id=1, tensorrt=tmp_path)
     assert not captures(settings)
     engines = EngineCache(tmp_path / "engines")

@@ -55,7 +55,7 @@ def test_tf32_is_off_before_the_first_library_is_loaded(monkeypatch: pytest.Monk
         def __init__(self, path: str, mode: int = 0) -> None:
             found.append(os.environ.get("NVIDIA_TF32_OVERRIDE"))
 
-        def getInferLibVersion(self) -> int:
+        def getInferLibVersion(self) -> int:  # noqa: N802 (TensorRT's own name)
             return 101300
 
     monkeypatch.setenv("NVIDIA_TF32_OVERRIDE", "1")
