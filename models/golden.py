@@ -66,25 +66,19 @@ def outcome_of(answer: Inspection, outputs: "Outputs") -> GoldenOutcome:
     )
 
 
-def difference_of(recorded: GoldenOutcome, found: GoldenOutcome, share: float = 1.0) -> str:
-    """Say what differs from what was recorded; empty when all agree.
-
-    Args:
-        recorded: what must be given.
-        found: what was given.
-        share: of what golden photos may be off by, 0..1.
-    """
+def difference_of(recorded: GoldenOutcome, found: GoldenOutcome) -> str:
+    """Say how `found` differs from what was recorded; empty when all agree."""
     if found.verdict != recorded.verdict:
         return f"{found.verdict} instead of {recorded.verdict}"
     # So written that a score that is no number differs.
-    if not abs(found.score - recorded.score) <= share * GOLDEN_TOLERANCE:
+    if not abs(found.score - recorded.score) <= GOLDEN_TOLERANCE:
         return f"score {found.score} instead of {recorded.score}"
     # The score follows the stronger opinion; a fault in the weaker one would not show in it.
     if len(found.probabilities) != len(recorded.probabilities) or not all(
-        math.isclose(a, b, rel_tol=0.0, abs_tol=share * PROBABILITY_TOLERANCE)
+        math.isclose(a, b, rel_tol=0.0, abs_tol=PROBABILITY_TOLERANCE)
         for a, b in zip(found.probabilities, recorded.probabilities, strict=True)
     ):
         return f"probabilities {found.probabilities} instead of {recorded.probabilities}"
-    if not math.isclose(found.anomaly_score, recorded.anomaly_score, rel_tol=share * ANOMALY_TOLERANCE):
+    if not math.isclose(found.anomaly_score, recorded.anomaly_score, rel_tol=ANOMALY_TOLERANCE):
         return f"anomaly score {found.anomaly_score} instead of {recorded.anomaly_score}"
     return ""

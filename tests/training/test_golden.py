@@ -107,10 +107,10 @@ def test_a_graph_that_agrees_is_held_to_its_own_results(
         assert ratio == pytest.approx(1.005, rel=1e-4)
 
 
-def test_fp16_leaves_a_gpu_half_of_what_golden_photos_may_be_off_by(
+def test_fp16_is_no_farther_from_fp32_than_golden_photos_may_be_off_by(
     records: list[Record], tiny_bundle: Path, tmp_path: Path
 ) -> None:
-    opening = {"fp16": partial(other_graph, tiny_bundle, tmp_path, "fp16", 1.015)}
+    opening = {"fp16": partial(other_graph, tiny_bundle, tmp_path, "fp16", 1.03)}
     assert "anomaly score" in write_golden(tmp_path, records, opening).differing["fp16"]
     assert recorded(tmp_path) == set()
 
