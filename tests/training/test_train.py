@@ -78,9 +78,8 @@ def test_the_bundle_has_an_int8_graph_or_says_why_not(photos: Path, tmp_path: Pa
     assert set(manifest.variants).isdisjoint(manifest.left_out)
     recorded = {name for golden in bundle.golden_results() for name in golden.variants}
     assert recorded == set(manifest.variants) - {"fp32"}
-    for precision in manifest.variants:
-        assert Inspector.load(bundle.path, "cpu", precision=precision).check_golden() == []
     if "int8" in manifest.variants:
+        assert Inspector.load(bundle.path, "cpu", precision="int8").check_golden() == []
         agreement = manifest.variants["int8"].agreement
         assert agreement is not None
         assert 0 < agreement.photos <= sum(manifest.dataset.photos["calibration"].values())
