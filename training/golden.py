@@ -105,7 +105,7 @@ def _difference(precision: Precision, single: GoldenOutcome, found: GoldenOutcom
         # A GPU rounds less often where it fuses layers: what lies between fp32 and fp16 acted out must pass.
         return difference_of(single, found)
     if found.verdict != single.verdict:
-        return f"{found.verdict} instead of {single.verdict}"
+        return f"verdict {found.verdict} instead of {single.verdict}"
     allowed = SCORE_TOLERANCE[precision]
     if not abs(found.score - single.score) <= allowed:
         return f"score {found.score:.4f} instead of {single.score:.4f} (allowed: {allowed:g})"
