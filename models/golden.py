@@ -28,7 +28,10 @@ class GoldenPhoto:
 
     def compare(self, answer: Inspection, outputs: "Outputs") -> str:
         """Say what differs from what the same graph gave then; empty when all agrees."""
-        difference = _difference(self.result.of(answer.precision), answer, outputs)
+        if answer.score is None:
+            difference = f"{answer.verdict} instead of {self.result.of(answer.precision).verdict}"
+        else:
+            difference = difference_of(self.result.of(answer.precision), outcome_of(answer, outputs))
         return f"{self.result.file}: {difference}" if difference else ""
 
 
@@ -47,19 +50,35 @@ def golden_photos(bundle: Bundle) -> list[GoldenPhoto]:
         ) from error
 
 
-def _difference(golden: GoldenOutcome, answer: Inspection, outputs: "Outputs") -> str:
-    """Say what differs from the recorded result; empty when all agree."""
-    if answer.verdict != golden.verdict:
-        return f"{answer.verdict} instead of {golden.verdict}"
-    if answer.score is None or abs(answer.score - golden.score) > GOLDEN_TOLERANCE:
-        return f"score {answer.score} instead of {golden.score}"
+def outcome_of(answer: Inspection, outputs: "Outputs") -> GoldenOutcome:
+    """What is recorded of an answer that has a score.
+
+    Raises:
+        ValueError: when it has none.
+    """
+    if answer.score is None:
+        raise ValueError("an answer without a score is not recorded")
+    return GoldenOutcome(
+        verdict=answer.verdict,
+        score=answer.score,
+        probabilities=outputs.probabilities.tolist(),
+        anomaly_score=outputs.anomaly_score,
+    )
+
+
+def difference_of(recorded: GoldenOutcome, found: GoldenOutcome) -> str:
+    """Say how `found` differs from what was recorded; empty when all agree."""
+    if found.verdict != recorded.verdict:
+        return f"{found.verdict} instead of {recorded.verdict}"
+    # So written that a score that is no number differs.
+    if not abs(found.score - recorded.score) <= GOLDEN_TOLERANCE:
+        return f"score {found.score} instead of {recorded.score}"
     # The score follows the stronger opinion; a fault in the weaker one would not show in it.
-    found = outputs.probabilities.tolist()
-    if len(found) != len(golden.probabilities) or not all(
+    if len(found.probabilities) != len(recorded.probabilities) or not all(
         math.isclose(a, b, rel_tol=0.0, abs_tol=PROBABILITY_TOLERANCE)
-        for a, b in zip(found, golden.probabilities, strict=True)
+        for a, b in zip(found.probabilities, recorded.probabilities, strict=True)
     ):
-        return f"probabilities {found} instead of {golden.probabilities}"
-    if not math.isclose(outputs.anomaly_score, golden.anomaly_score, rel_tol=ANOMALY_TOLERANCE):
-        return f"anomaly score {outputs.anomaly_score} instead of {golden.anomaly_score}"
+        return f"probabilities {found.probabilities} instead of {recorded.probabilities}"
+    if not math.isclose(found.anomaly_score, recorded.anomaly_score, rel_tol=ANOMALY_TOLERANCE):
+        return f"anomaly score {found.anomaly_score} instead of {recorded.anomaly_score}"
     return ""

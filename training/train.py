@@ -125,11 +125,14 @@ def train(config: TrainConfig) -> Trained:
         )
         unfinished = Bundle(draft.folder, draft.manifest(findings))
         variants = write_variants(
-            unfinished, records["calibration"], images["train"], int8=config.int8, seed=config.seed
+            unfinished, records["calibration"], images["train"], with_int8=config.int8, seed=config.seed
         )
         metrics = summarise(records["test"])
         draft.write_splits(split)
-        write_golden(draft.folder, records["test"] or records["calibration"], variants.run_on_cpu(unfinished))
+        golden = write_golden(
+            draft.folder, records["test"] or records["calibration"], variants.rehearsals(unfinished)
+        )
+        variants = variants.without(unfinished, golden.differing)
         manifest = draft.manifest(findings, metrics.model_dump(mode="json"), variants)
         write_report(
             draft.folder / "report.html",

@@ -39,13 +39,13 @@ def cuda_providers(settings: CudaSettings, *, half: bool, engines: EngineCache |
 
     Args:
         settings: how the GPU is used.
-        half: whether the graph's trunk is fp16.
+        half: whether the graph's trunk is fp16; TensorRT reads that from the graph.
         engines: what TensorRT runs; None for CUDA alone.
     """
     cuda = (CUDA, _cuda_options(settings, half=half))
     if engines is None:
         return (cuda,)
-    return ((TENSORRT, engines.options(settings.device_id, half=half)), cuda)
+    return ((TENSORRT, engines.options(settings.device_id)), cuda)
 
 
 def captures(settings: CudaSettings) -> bool:

@@ -15,6 +15,14 @@ from models.files import sync_folder, write_whole
 TENSORRT = "TensorrtExecutionProvider"
 RECORD = "engines.json"
 
+# ONNX Runtime has no option for TF32 in TensorRT (microsoft/onnxruntime#26029), and TensorRT takes it unless
+# this variable of NVIDIA's libraries forbids it.
+_TF32 = "NVIDIA_TF32_OVERRIDE"
+# Only where no precision is switched on does ONNX Runtime build a strongly typed network, whose layers are
+# what the graph says they are (microsoft/onnxruntime#18707). With fp16 switched on, TensorRT would choose it
+# behind the graph's casts as well: for whitening, distances and smoothing, which fp16 is too coarse for.
+_TYPING = {"trt_fp16_enable": "0"}
+
 # What onnxruntime-gpu is linked against; TensorRT's Python package keeps them in `tensorrt_libs`.
 _RUNTIME, _PARSER = "libnvinfer.so.10", "libnvonnxparser.so.10"
 _INSTALL = (
@@ -29,9 +37,14 @@ _BUILD = (
 def load_tensorrt() -> str:
     """Load TensorRT's libraries and return their version, for example `101300`.
 
+    From then on no library of NVIDIA computes in TF32 in this process: it keeps 10 bits of mantissa, and
+    answers would differ from the CPU's beyond what is promised.
+
     Raises:
         DeviceError: when TensorRT is not installed.
     """
+    # Before the first of them is loaded, since they go on with what they read then.
+    os.environ[_TF32] = "0"
     library = _load(_RUNTIME)
     _load(_PARSER)
     return str(library.getInferLibVersion())
@@ -56,9 +69,13 @@ class EngineCache:
 
     @classmethod
     def of(cls, root: Path, graph: bytes, *, gpu: str, tensorrt: str, onnxruntime: str) -> "EngineCache":
-        """The cache under `root` for this graph, GPU and these versions; any other has another folder."""
+        """The cache under `root` for this graph, GPU and these versions; any other has another folder.
+
+        Engines hold the precision that they were built with, so that belongs to its name as well.
+        """
         model = hashlib.sha256(graph).hexdigest()
-        place = hashlib.sha256(json.dumps([gpu, tensorrt, onnxruntime]).encode()).hexdigest()
+        built = [gpu, tensorrt, onnxruntime, {**_TYPING, _TF32: "0"}]
+        place = hashlib.sha256(json.dumps(built).encode()).hexdigest()
         return cls(root / f"{model[:32]}-{place[:16]}")
 
     @property
@@ -123,13 +140,13 @@ class EngineCache:
         """Remove what was built so far; finished engines stay."""
         shutil.rmtree(self._partial, ignore_errors=True)
 
-    def options(self, device_id: int, *, half: bool) -> dict[str, str]:
+    def options(self, device_id: int) -> dict[str, str]:
         """What is asked of TensorRT; its profile of batch sizes is learnt while the engines are built."""
         return {
             "device_id": str(device_id),
             "trt_engine_cache_enable": "1",
             "trt_engine_cache_path": str(self.folder if self.finished else self._partial),
-            "trt_fp16_enable": "1" if half else "0",
+            **_TYPING,
         }
 
     @property

@@ -83,9 +83,14 @@ def main() -> None:
             rates = throughput(forms, amount)
             agreements = {form.name: agreement(bundle, form, photos) for form in forms}
             text = graph_text(forms, gpu, latencies, rates, agreements)
+        served = Inspector.load(bundle, "cpu" if given.dry_run else "cuda").variant.file
         posted = load(bundle, photos, amount, dry=given.dry_run)
     text = "\n\n".join(
-        [head_text(gpu, forms[0].inspector), text, service_text(posted, decode_photo(photos[0]))]
+        [
+            head_text(gpu, forms[0].inspector),
+            text,
+            service_text(posted, decode_photo(photos[0]), f"`{served}`"),
+        ]
     )
     print(text)
     if given.write and not given.dry_run:
@@ -137,7 +142,7 @@ def half_form(bundle: Bundle, folder: Path) -> Iterator[Path | None]:
     if "fp16" in bundle.manifest.variants:
         yield bundle.file(bundle.manifest.variants["fp16"].file)
         return
-    path = folder / "inspector.fp16.onnx"
+    path = folder / "made.fp16.onnx"
     try:
         onnx.save(half_graph(onnx.load(bundle.file(bundle.manifest.variants["fp32"].file))), path)
     except ExportError as error:
@@ -157,11 +162,19 @@ def open_forms(bundle: Path, half: Path | None, *, dry: bool) -> list[Form]:
             if graph is not None:
                 runs_how = "captured" if capture else "not captured"
                 session = _open(graph, capture=capture, half=name == "fp16", dry=dry)
-                forms.append(Form(f"{name}, {runs_how}", graph, Inspector(opened, session)))
+                forms.append(
+                    Form(f"{name}, {runs_how}", origin_of(graph, opened), graph, Inspector(opened, session))
+                )
     for form in forms:
         for size in BUCKETS:
             form.inspector.warm_up(size)
     return forms
+
+
+def origin_of(graph: Path, bundle: Bundle) -> str:
+    """Which graph it is: a file of the bundle, or one that was made for this run."""
+    own = {bundle.file(variant.file) for variant in bundle.manifest.variants.values()}
+    return f"`{graph.name}`" if graph in own else "made from `inspector.onnx` for this run"
 
 
 def _open(graph: Path, *, capture: bool, half: bool, dry: bool) -> OpenSession:

@@ -23,9 +23,17 @@ SCORE_TOLERANCE = 0.005
 
 @dataclass(frozen=True)
 class Form:
-    """One form of the graph on the device: its name in the tables, its file, and what runs it."""
+    """One form of the graph on the device.
+
+    Attributes:
+        name: in the tables.
+        origin: which graph that is, in words.
+        graph: its file.
+        inspector: what runs it.
+    """
 
     name: str
+    origin: str
     graph: Path
     inspector: Inspector
 
@@ -59,29 +67,32 @@ def graph_text(
     rows = [
         [
             form.name,
+            form.origin,
             *(f"{rates[form.name, size]:.0f}" for size in BUCKETS),
             goal(rates[form.name, BUCKETS[-1]]),
         ]
         for form in forms
     ]
+    origins = {form.name: form.origin for form in forms}
     parts = [
         "One photo at a time, from page-locked memory to the outputs; medians of runs in turn.",
         table(
-            ["form", "p50, ms", "p99, ms"],
+            ["form", "graph", "p50, ms", "p99, ms"],
             [
-                [name, *(f"{1e3 * ms:.3f}" for ms in np.percentile(taken, [50, 99]))]
+                [name, origins[name], *(f"{1e3 * ms:.3f}" for ms in np.percentile(taken, [50, 99]))]
                 for name, taken in latencies.items()
             ],
         ),
         "Photos a second by batch size.",
-        table(["form", *batches, f"{GOAL_GRAPH} at {BUCKETS[-1]}"], rows),
+        table(["form", "graph", *batches, f"{GOAL_GRAPH} at {BUCKETS[-1]}"], rows),
         floor_text(forms, gpu, rates),
         f"Against fp32 on the CPU (allowed: {SCORE_TOLERANCE} of the score, no verdict).",
         table(
-            ["form", "photos", "largest difference of scores", "other verdicts", ""],
+            ["form", "graph", "photos", "largest difference of scores", "other verdicts", ""],
             [
                 [
                     name,
+                    origins[name],
                     str(a.photos),
                     f"{a.score:.4f}",
                     str(a.flips),
@@ -109,6 +120,7 @@ def floor_text(forms: Sequence[Form], gpu: str, rates: dict[tuple[str, int], flo
             rows.append(
                 [
                     form.name,
+                    form.origin,
                     str(size),
                     f"{flops / size / 1e9:.1f}",
                     f"{moved / 1e6:.0f}",
@@ -119,12 +131,12 @@ def floor_text(forms: Sequence[Form], gpu: str, rates: dict[tuple[str, int], flo
     return (
         "The least time: each convolution and matrix product takes as long as its operations or its bytes "
         "do at the data sheet's peak, and all else none.\n\n"
-        + table(["form", "batch", "GFLOP a photo", "MB a batch", "least time, ms", "reached"], rows)
+        + table(["form", "graph", "batch", "GFLOP a photo", "MB a batch", "least time, ms", "reached"], rows)
     )
 
 
-def service_text(posted: dict[str, Posted], photo: Photo) -> str:
-    """The table of the whole service; `photo` is one of those that were posted."""
+def service_text(posted: dict[str, Posted], photo: Photo, graph: str) -> str:
+    """The table of the whole service; `photo` is one of those that were posted, `graph` the file it runs."""
     rows = []
     for path, given in posted.items():
         p50, p99 = np.percentile(given.seconds, [50, 99]) if given.seconds else (np.nan, np.nan)
@@ -133,6 +145,7 @@ def service_text(posted: dict[str, Posted], photo: Photo) -> str:
         rows.append(
             [
                 PATHS[path],
+                graph,
                 str(given.clients),
                 f"{given.rate:.0f}",
                 f"{1e3 * p50:.0f}",
@@ -148,6 +161,7 @@ def service_text(posted: dict[str, Posted], photo: Photo) -> str:
         + table(
             [
                 "answers",
+                "graph",
                 "clients",
                 "photos a second",
                 "p50, ms",

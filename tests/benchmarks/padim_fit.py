@@ -22,6 +22,7 @@ from tests.benchmarks.report import machine, table, write_section
 PHOTOS = (64, 256)
 DIMS = 100
 BATCH = 16
+FEWEST_ROUNDS = 2  # with fewer, nothing is measured in turn
 LAYERS = ("layer1", "layer2", "layer3")
 
 
@@ -122,16 +123,28 @@ def compare(photos: int, rounds: int) -> list[list[str]]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Fitting PaDiM against anomalib's.")
-    parser.add_argument("--only", choices=FITS, help="Run one fit and print its figures.")
-    parser.add_argument("--photos", type=int, nargs="+", default=PHOTOS, help="Numbers of photos.")
-    parser.add_argument("--rounds", type=int, default=2, help="Fits of each kind and number of photos.")
-    given = parser.parse_args()
+    given = arguments()
     if given.only:
         FITS[given.only](given.photos[0])
         return
     for photos in given.photos:
-        write(photos, given.rounds, compare(photos, given.rounds))
+        rows = compare(photos, given.rounds)
+        if given.write:
+            write(photos, given.rounds, rows)
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="Fitting PaDiM against anomalib's.")
+    parser.add_argument("--only", choices=FITS, help="Run one fit and print its figures.")
+    parser.add_argument("--photos", type=int, nargs="+", default=PHOTOS, help="Numbers of photos.")
+    parser.add_argument(
+        "--rounds", type=int, default=FEWEST_ROUNDS, help="Fits of each kind and number of photos."
+    )
+    parser.add_argument("--no-write", dest="write", action="store_false", help="Leave docs/ as it is.")
+    given = parser.parse_args()
+    if given.write and not given.only and given.rounds < FEWEST_ROUNDS:
+        parser.error(f"docs/ takes no fewer than --rounds {FEWEST_ROUNDS}, in turn; or use --no-write")
+    return given
 
 
 def write(photos: int, rounds: int, rows: list[list[str]]) -> None:

@@ -54,16 +54,11 @@ def main() -> None:
         bundle = given.bundle or make_resnet_bundle(folder, photos)
         without = profile(bundle, photos, given.requests, None)
         archived = profile(bundle, photos, given.requests, folder / "archive")
-        size = Inspector.load(bundle, "cpu").manifest.preprocessing
+        inspector = Inspector.load(bundle, "cpu")
     text = f"{rows_text(without, archived)}\n\n{accounted_text(without, archived)}"
     print(text)
     if given.write:
-        head = (
-            f"## One request\n\n{size.width} x {size.height} px, fp32, {machine()}. One client, 640 x 480 "
-            f"JPEG, the overlay in the answer; means of {given.requests} requests. "
-            "Written by `tests/benchmarks/request_profile.py`.\n\n"
-        )
-        write_section("performance.md", "request profile", head + text)
+        write_section("performance.md", "request profile", head_text(inspector, given.requests) + text)
 
 
 def arguments() -> argparse.Namespace:
@@ -104,6 +99,15 @@ def one_request(connection: Connection, request: bytes) -> Profile:
         "send": 1e3 * (ended - moments["answered"]),
         "total": 1e3 * (ended - begun),
     }
+
+
+def head_text(inspector: Inspector, requests: int) -> str:
+    size = inspector.manifest.preprocessing
+    return (
+        f"## One request\n\n{size.width} x {size.height} px, {inspector.variant.precision}, {machine()}. "
+        f"One client, 640 x 480 JPEG, the overlay in the answer; means of {requests} requests. "
+        "Written by `tests/benchmarks/request_profile.py`.\n\n"
+    )
 
 
 def rows_text(without: Profile, archived: Profile) -> str:

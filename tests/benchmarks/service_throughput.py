@@ -145,8 +145,9 @@ def mean_stages(answers: Sequence[Answer]) -> dict[str, float]:
 def head_text(inspector: Inspector, name: str) -> str:
     size = inspector.manifest.preprocessing
     return (
-        f"## The service against the bare session\n\nBundle: {name}, {size.width} x {size.height} px, fp32, "
-        f"{machine()}. {CLIENTS} clients post 640 x 480 JPEGs, the overlay in the answer, archive off. "
+        f"## The service against the bare session\n\nBundle: {name}, {size.width} x {size.height} px, "
+        f"{inspector.variant.precision}, {machine()}. {CLIENTS} clients post 640 x 480 JPEGs, the overlay in "
+        "the answer, archive off. "
         "Written by `tests/benchmarks/service_throughput.py`.\n\n"
     )
 

@@ -22,6 +22,7 @@ from pathlib import Path
 from statistics import median
 
 from models.bundle import Bundle
+from models.inspector import Inspector
 from service.bench.client import HOST, Load, encode_post, run_load
 from service.bench.own_service import bench_settings, own_service
 from service.bench.photos import Album, golden_album, read_album
@@ -71,16 +72,7 @@ def main() -> None:
         targets += [running.enter_context(plain(folder, kind, photos)) for kind in KINDS]
         phases = measure(targets, given.rounds, given.seconds)
     rows = [row(name, phases) for name in SAID]
-    text = (
-        "## Against the straightforward stack\n\n"
-        "anomalib's PaDiM (ResNet50, layer1-3, d = 100, 224 px) run by its `TorchInferencer`, beside a "
-        "ResNet50 of torchvision in torch, behind a FastAPI handler as its documentation shows "
-        "(`tests/benchmarks/plain_stack.py`). "
-        f"{album.description}; each answer holds the overlay. {machine()}; "
-        f"{given.rounds} rounds of {given.seconds:g} s each in turn; medians of the rounds. "
-        "CPU is what all cores together spend on a photo, which other work on the machine hardly changes. "
-        "Written by `tests/benchmarks/straightforward_stack.py`.\n\n"
-    )
+    text = head_text(Inspector.load(given.bundle, "cpu"), album.description, given.rounds, given.seconds)
     head = ["service"]
     for clients in CLIENTS:
         who = f"{clients} client{'s' if clients > 1 else ''}"
@@ -89,6 +81,22 @@ def main() -> None:
     print(written)
     if given.write:
         write_section("performance.md", "straightforward stack", written)
+
+
+def head_text(inspector: Inspector, photos: str, rounds: int, seconds: float) -> str:
+    """What is compared, with the size and precision that Glint runs at."""
+    size = inspector.manifest.preprocessing
+    return (
+        "## Against the straightforward stack\n\n"
+        "anomalib's PaDiM (ResNet50, layer1-3, d = 100, 224 px) run by its `TorchInferencer`, beside a "
+        "ResNet50 of torchvision in torch, behind a FastAPI handler as its documentation shows "
+        f"(`tests/benchmarks/plain_stack.py`). Glint's input: {size.width} x {size.height} px, "
+        f"{inspector.variant.precision}. "
+        f"{photos}; each answer holds the overlay. {machine()}; "
+        f"{rounds} rounds of {seconds:g} s each in turn; medians of the rounds. "
+        "CPU is what all cores together spend on a photo, which other work on the machine hardly changes. "
+        "Written by `tests/benchmarks/straightforward_stack.py`.\n\n"
+    )
 
 
 def arguments() -> argparse.Namespace:

@@ -90,10 +90,11 @@ def test_a_dry_run_goes_through_all_of_it_and_writes_nothing(
     gpu.main()
     printed = capsys.readouterr().out
     assert "no GPU, a dry run" in printed
-    assert f"| form | {' | '.join(map(str, BUCKETS))} |" in printed
-    assert "| fp32, captured | 5 | 0.0000 | 0 | agrees |" in printed
+    assert f"| form | graph | {' | '.join(map(str, BUCKETS))} |" in printed
+    assert "| fp32, captured | `inspector.onnx` | 5 | 0.0000 | 0 | agrees |" in printed
     (answered,) = (line for line in printed.splitlines() if line.startswith("| overlay in the answer"))
-    assert answered.split(" | ")[5] == "0", "all were answered 200"
+    assert answered.split(" | ")[1] == "`inspector.onnx`"
+    assert answered.split(" | ")[6] == "0", "all were answered 200"
     assert (page.read_bytes() if page.exists() else b"") == before
 
 

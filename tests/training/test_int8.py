@@ -191,10 +191,10 @@ def test_golden_photos_remember_what_each_graph_gave(
     bundle, records = unfinished
     variant = write_int8(bundle, records, small_photos(32), seed=0)
     assert isinstance(variant, Variant)
-    inspectors = WrittenVariants(written={"int8": variant}).run_on_cpu(bundle)
+    rehearsals = WrittenVariants(written={"int8": variant}).rehearsals(bundle)
     folder = tmp_path / "made"
     folder.mkdir()
-    write_golden(folder, records, inspectors)
+    assert write_golden(folder, records, rehearsals).differing == {}
     manifest = bundle.manifest.model_copy(update={"files": {"golden/expected.json": ""}})
     for golden in Bundle(folder, manifest).golden_results():
         outcome = golden.of("int8")

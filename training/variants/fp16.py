@@ -12,6 +12,7 @@ from models.errors import ExportError
 from models.inspector import Inspector
 from models.manifest import Variant
 from models.session import open_session
+from models.variants import Choice
 from training.summary import Record
 from training.variants.agreement import agreement_of, chosen_records
 from training.variants.half_graph import acted_out, half_graph
@@ -34,19 +35,21 @@ def write_fp16(bundle: Bundle, records: Sequence[Record]) -> Variant | str:
 
     Returns:
         What the manifest says of it, or why it was not written.
+
+    Raises:
+        Exception: whatever the checker and ONNX Runtime raise; the file may be there then.
     """
     chosen = chosen_records(records)
     if not chosen:
         return _left_out("there is no photo to compare it with fp32 on")
-    model = onnx.load(bundle.path / bundle.manifest.variants["fp32"].file)
     try:
-        agreement = agreement_of(_acting_inspector(bundle, model), chosen)
+        agreement = agreement_of(acting_inspector(bundle), chosen)
         if agreement.flips or not agreement.score <= LARGEST_SCORE_DIFFERENCE:
             return _left_out(
                 f"scores differ from fp32 by up to {agreement.score:.4f} (allowed: "
                 f"{LARGEST_SCORE_DIFFERENCE:g}), and {agreement.flips} of {agreement.photos} verdicts"
             )
-        half = half_graph(model)
+        half = half_graph(_single(bundle))
     except ExportError as error:
         return _left_out(error.problem.rstrip("."))
     path = bundle.path / FILE
@@ -56,13 +59,22 @@ def write_fp16(bundle: Bundle, records: Sequence[Record]) -> Variant | str:
     return Variant(file=FILE, precision="fp16", agreement=agreement)
 
 
+def acting_inspector(bundle: Bundle) -> Inspector:
+    """An inspector that gives on the CPU what the form gives on a GPU, rounding by rounding.
+
+    Raises:
+        ExportError: when there is no trunk in the graph, or a weight is too large for fp16.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / FILE
+        onnx.save(acted_out(_single(bundle)), path)
+        return Inspector(bundle, open_session(path, "cpu"), Choice("fp16", FILE, "it is acted out"))
+
+
+def _single(bundle: Bundle) -> onnx.ModelProto:
+    return onnx.load(bundle.path / bundle.manifest.variants["fp32"].file)
+
+
 def _left_out(reason: str) -> str:
     log.warning("No fp16 graph is written, GPUs run this bundle in fp32: %s.", reason)
     return reason
-
-
-def _acting_inspector(bundle: Bundle, model: onnx.ModelProto) -> Inspector:
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / FILE
-        onnx.save(acted_out(model), path)
-        return Inspector(bundle, open_session(path, "cpu"))

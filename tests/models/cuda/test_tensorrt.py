@@ -1,6 +1,9 @@
 """TensorRT's engines: built whole or not at all, and refused unless they are those that were built."""
 
+import ctypes
+import hashlib
 import json
+import os
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -15,7 +18,7 @@ def built(tmp_path: Path) -> EngineCache:
     """A finished cache with an engine of three bytes."""
     cache = cache_of(tmp_path)
     cache.begin()
-    folder = Path(cache.options(0, half=True)["trt_engine_cache_path"])
+    folder = Path(cache.options(0)["trt_engine_cache_path"])
     (folder / "TRTKernel_1.engine").write_bytes(b"abc")
     (folder / "TRTKernel_1.profile").write_bytes(b"d")
     cache.finish()
@@ -39,9 +42,31 @@ def test_another_model_gpu_or_version_has_another_folder(tmp_path: Path) -> None
     assert cache_of(tmp_path).folder == caches[0].folder
 
 
+def test_engines_from_before_tf32_and_fp16_were_ruled_out_are_not_taken(tmp_path: Path) -> None:
+    place = hashlib.sha256(json.dumps(["NVIDIA H200", "101300", "1.31.1"]).encode()).hexdigest()
+    assert not cache_of(tmp_path).folder.name.endswith(place[:16])
+
+
+def test_tf32_is_off_before_the_first_library_is_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is loaded here stands in for TensorRT, which only a box with a GPU has."""
+    found = []
+
+    class Library:
+        def __init__(self, path: str, mode: int = 0) -> None:
+            found.append(os.environ.get("NVIDIA_TF32_OVERRIDE"))
+
+        def getInferLibVersion(self) -> int:  # noqa: N802 (TensorRT's own name)
+            return 101300
+
+    monkeypatch.setenv("NVIDIA_TF32_OVERRIDE", "1")
+    monkeypatch.setattr(ctypes, "CDLL", Library)
+    assert load_tensorrt() == "101300"
+    assert found == ["0", "0"]
+
+
 def test_finished_engines_are_used_from_their_folder(built: EngineCache) -> None:
     built.check()
-    assert built.options(0, half=True)["trt_engine_cache_path"] == str(built.folder)
+    assert built.options(0)["trt_engine_cache_path"] == str(built.folder)
     assert [path.name for path in built.folder.parent.iterdir()] == [built.folder.name]
 
 
@@ -54,7 +79,7 @@ def test_without_engines_the_way_to_build_them_is_said(tmp_path: Path) -> None:
 def test_a_build_that_was_cut_off_is_not_finished_and_is_begun_anew(tmp_path: Path) -> None:
     cache = cache_of(tmp_path)
     cache.begin()
-    partial = Path(cache.options(0, half=True)["trt_engine_cache_path"])
+    partial = Path(cache.options(0)["trt_engine_cache_path"])
     (partial / "half.engine").write_bytes(b"ab")
     assert not cache.finished
     with pytest.raises(DeviceError, match="no finished"):
@@ -103,7 +128,8 @@ def test_a_folder_that_cannot_be_written_to_is_named(tmp_path: Path) -> None:
     assert "GLINT_TENSORRT_CACHE" in error.value.remedy
 
 
-def test_without_tensorrt_the_package_is_named() -> None:
+def test_without_tensorrt_the_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NVIDIA_TF32_OVERRIDE", "")  # it is put back after the test
     if find_spec("tensorrt_libs"):
         assert load_tensorrt().isdigit()
         return
