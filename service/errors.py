@@ -134,7 +134,7 @@ def _distrust(part: str) -> str:
 
 
 def is_of_canary(problem: str, part: str) -> bool:
-    """Whether this is the problem of a `CanaryFailedError`, as it stands in the record of a verdict taken back."""
+    """Whether this is the problem of a `CanaryFailedError`; records of verdicts taken back hold it."""
     return problem.startswith(_distrust(part))
 
 

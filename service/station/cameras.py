@@ -68,7 +68,7 @@ class Cameras:
         return self._names.known(entry.camera)
 
     def note_refused_key(self) -> None:
-        """A photo came without a key that may send photos. Nobody can tell of which camera: it was not let in."""
+        """A photo came without a key that may send any. Nobody can tell of which camera."""
         self._key_refused_at = time.monotonic()
 
     @property

@@ -15,7 +15,7 @@ _MOST_PREVIEWS = 16
 
 
 class Previews:
-    """Photos for browsers, the small ones kept. Decoded one at a time: the line's own photos need the cores."""
+    """Photos for browsers. One is decoded at a time, since the line's own photos need the cores."""
 
     def __init__(self, limits: PhotoLimits) -> None:
         self._limits = limits

@@ -211,7 +211,10 @@ def test_a_verdict_that_was_taken_back_is_told_of_a_part_that_was_known_as_clean
     assert name == "inspection"
     assert (told["entry"]["kind"], told["entry"]["code"]) == ("invalid", "canary_failed")
     assert told["entry"]["has_picture"]
-    assert [(entry.serial, entry.kind) for entry in feed.recent.entries] == [("A1", "invalid"), ("A2", "clean")]
+    assert [(entry.serial, entry.kind) for entry in feed.recent.entries] == [
+        ("A1", "invalid"),
+        ("A2", "clean"),
+    ]
     numbers = feed.cameras.as_json("cam1")
     assert (numbers["judged"], numbers["invalid"]) == (1, 1)
 

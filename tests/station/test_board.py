@@ -8,16 +8,29 @@ from typing import TYPE_CHECKING
 import pytest
 
 from service.access.commands import add_key, revoke_key
-from tests.service.live import SECONDS, free_port, serving
+from tests.service.live import SECONDS, Live, free_port, serving
 from tests.station.conftest import TABLET, OpenPage, Serve
 from tests.station.posting import post
 from tests.tiny_bundle import anomalous_photo, clean_photo, scratched_photo
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Page
+    from playwright.sync_api import Page, Route
 
 pytestmark = pytest.mark.browser
 expect = pytest.importorskip("playwright.sync_api", reason="playwright is not installed").expect
+
+
+def first_snapshot(live: Live) -> str:
+    """The line of data with which a board begins."""
+    connection = live.connect()
+    try:
+        connection.request("GET", "/station/events")
+        response = connection.getresponse()
+        while (line := response.readline()) != b"event: snapshot\n":
+            assert line, "the stream ended"
+        return response.readline().decode()
+    finally:
+        connection.close()
 
 
 def wait_until_live(page: "Page") -> None:
@@ -125,6 +138,27 @@ def test_a_camera_beyond_the_last_parts_waits_and_a_late_picture_changes_nothing
     page.wait_for_timeout(800)
     expect(verdict).to_have_text("Waiting for the next part")
     expect(page.locator("#strip .verdict")).to_have_count(0)
+
+
+def test_a_verdict_that_was_taken_back_is_drawn_anew(serve: Serve, open_page: OpenPage) -> None:
+    live = serve()
+    page = open_page(live)
+    post(live, scratched_photo(), "A1")
+    snapshots: list[str] = []
+
+    def answer(route: "Route") -> None:
+        if not snapshots:
+            snapshots.append(first_snapshot(live))
+        else:
+            snapshots.append(re.sub('"(scratched|defect)"', '"invalid"', snapshots[0]))
+        body = f"retry: 100\n\nevent: snapshot\n{snapshots[-1]}\n"
+        route.fulfill(status=200, content_type="text/event-stream", body=body)
+
+    page.route("**/station/events", answer)
+    page.goto("/station/")
+    for mark in ("#strip .verdict", ".reject > .verdict"):
+        expect(page.locator(mark)).to_have_attribute("data-kind", "invalid")
+    expect(page.locator(".reject > .verdict")).to_have_text("Not inspected")
 
 
 def test_a_camera_whose_key_is_refused_is_told_without_its_key(
