@@ -50,7 +50,9 @@ export class Hero {
   clear() {
     clearTimeout(this.timer);
     this.turn += 1;
-    this.wanted = this.latest = this.shown = null;
+    this.wanted = this.latest = null;
+    if (!this.shown) return;
+    this.shown = null;
     this.shownAt = 0;
     for (const id of ["hero", "hero-verdict"]) element(id).dataset.kind = "none";
     element("hero-verdict").textContent = this.texts.board.waiting_next;
