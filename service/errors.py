@@ -124,9 +124,18 @@ class CanaryFailedError(ServiceError):
     def __init__(self, part: str, reason: str) -> None:
         super().__init__(
             "canary_failed",
-            f"The model of {part} cannot be trusted now: {reason}.",
+            f"{_distrust(part)}: {reason}.",
             "Treat the part as not inspected; /readyz answers 200 once a golden photo is judged right again.",
         )
+
+
+def _distrust(part: str) -> str:
+    return f"The model of {part} cannot be trusted now"
+
+
+def is_of_canary(problem: str, part: str) -> bool:
+    """Whether this is the problem of a `CanaryFailedError`; records of verdicts taken back hold it."""
+    return problem.startswith(_distrust(part))
 
 
 class UnknownVersionError(ServiceError):

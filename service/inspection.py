@@ -177,7 +177,8 @@ class InspectionService:
         inspection = part.inspector.answer(
             prepared, None, serial=order.serial, camera=order.camera, inspection_id=order.inspection_id
         )
-        await self._record(order, Recorded(inspection, None, None, repeated=False))
+        recorded = await self._record(order, Recorded(inspection, None, None, repeated=False))
+        self._tell(order, recorded)
         raise QualityGateError(inspection.quality)
 
     async def _record(self, order: Order, done: Recorded) -> Recorded:

@@ -133,7 +133,7 @@ class Archive:
     @property
     def holdings(self) -> Holdings:
         """The parts of the archive, for those who work on it beside the recording."""
-        return Holdings(self._database, self._store, self._orphans, self._turn)
+        return Holdings(self._database, self._store, self._orphans, self._policy.samples, self._turn)
 
     def wants_overlay(self, inspection: Inspection) -> bool:
         """Whether an overlay is kept even if the camera did not ask for one."""

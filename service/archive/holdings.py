@@ -14,10 +14,12 @@ class Holdings:
     """The archive's parts.
 
     Attributes:
+        samples: whether clean photos of a part can be in the sample that people review.
         turn: waits for a turn among those who ask, and raises `ArchiveBusyError` when it takes too long.
     """
 
     database: Database
     store: PhotoStore
     orphans: Orphans
+    samples: Callable[[str], bool]
     turn: Callable[[], AbstractContextManager[None]]

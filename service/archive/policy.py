@@ -47,6 +47,11 @@ class PhotoPolicy:
         """Whether this photo is kept."""
         return self.parts.get(inspection.part, self.default).keeps(inspection, self.review_share)
 
+    def samples(self, part: str) -> bool:
+        """Whether clean parts of this kind can be in the sample that people review."""
+        rule = self.parts.get(part, self.default)
+        return rule.defects or rule.clean_share > 0
+
 
 def is_clean(inspection: Inspection) -> bool:
     """Whether nobody will want to look at this photo again."""

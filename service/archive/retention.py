@@ -9,7 +9,20 @@ import time
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import ColumnElement, and_, delete, exists, func, not_, or_, select, true, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    and_,
+    delete,
+    exists,
+    func,
+    not_,
+    or_,
+    select,
+    true,
+    update,
+)
+from sqlalchemy.exc import IntegrityError
 
 from models.decision import CLEAN
 from service.archive.candidates import GONE, JUDGED, SAMPLE, WAITING
@@ -136,7 +149,8 @@ class Retention:
         if count:
             log.warning(
                 "There is no space, and %d photos stay because they were judged and not exported: run "
-                "`glint dataset from-archive`, or set GLINT_RETENTION_JUDGED=as_others.",
+                "`glint dataset from-archive`, or set GLINT_RETENTION_JUDGED=as_others, which also releases "
+                "what no data set takes: disputed judgements and damaged photos.",
                 count,
             )
         self._told = True
@@ -170,6 +184,7 @@ class Retention:
             going = and_(_COLUMN.id.in_(ids), self._free_to_go)
             unseen = and_(_REVIEW.inspection_id.in_(ids), _REVIEW.state == WAITING)
             with self._database.writing() as connection:
+                _wait_for_judgements(connection, ids)
                 connection.execute(update(inspections).where(going).values(photo_state="removing"))
                 connection.execute(update(reviews).where(unseen).values(state=GONE))
         return bool(ids)
@@ -199,7 +214,21 @@ class Retention:
         with self._database.reading() as connection:
             old = select(_COLUMN.id).where(_COLUMN.time < oldest, bare, not_(_JUDGED))
             ids = connection.scalars(old.limit(BATCH)).all()
-        if ids:
+        if not ids:
+            return False
+        try:
             with self._database.writing() as connection:
                 connection.execute(delete(inspections).where(_COLUMN.id.in_(ids), not_(_JUDGED)))
-        return bool(ids)
+        except IntegrityError:
+            # One of them was judged meanwhile. It is passed over the next time.
+            log.info("Old records stay for now: one of them has just been judged.")
+            return False
+        return True
+
+
+def _wait_for_judgements(connection: Connection, ids: Sequence[str]) -> None:
+    """Wait for the judgements of these that are being recorded: whatever is asked next sees them."""
+    # SQLite has one writer at a time; to read first would only let another one come between.
+    if connection.dialect.name == "postgresql":
+        rows = select(_REVIEW.inspection_id).where(_REVIEW.inspection_id.in_(ids))
+        connection.execute(rows.order_by(_REVIEW.inspection_id).with_for_update())

@@ -73,8 +73,11 @@ class ReviewNumbers(BaseModel):
 
     confidence: float = Field(description="Of the intervals, two-sided.")
     escapes: ShareAnswer = Field(description="Defects in the judged sample of what passed as clean.")
-    passed: int = Field(description="Parts that passed as clean, review not asked for.")
+    passed: int = Field(
+        description="Parts that passed as clean, review not asked for; of parts that are sampled."
+    )
     sample_waiting: int = Field(description="Of the sample, how many nobody has judged yet.")
+    sample_gone: int = Field(description="Of the sample, how many lost their photo before a judgement.")
     escapes_expected: Expected | None = Field(description="Defects among `passed`, by that share.")
     doubtful_defects: ShareAnswer = Field(description="Defects among doubtful parts given as clean.")
     false_rejects: ShareAnswer = Field(description="Good parts among judged defects.")
@@ -91,6 +94,7 @@ class ReviewNumbers(BaseModel):
             escapes=ShareAnswer.model_validate(found.escapes),
             passed=found.passed,
             sample_waiting=found.sample_waiting,
+            sample_gone=found.sample_gone,
             escapes_expected=Expected(count=expected[0], low=expected[1], high=expected[2])
             if expected
             else None,

@@ -39,7 +39,8 @@ class Written:
         photos: how many of each class folder, by its name.
         masks: how many masks.
         left_out: how many inspections were left out, by the reason.
-        used: the id of the judgement by which each inspection went in, by the inspection's id.
+        used: the id of the judgement by which each inspection went in, itself or as an equal photo, by the
+            inspection's id.
     """
 
     photos: Counter[str] = field(default_factory=Counter)
@@ -104,6 +105,8 @@ class _Folder:
         record, judgement = item.record, item.judgement
         if record.image_sha256 in self._seen:
             self._written.left_out["the same photo again"] += 1
+            # Its twin went in with the same label: nothing is lost when this one goes.
+            self._written.used[record.id] = judgement.id
             return
         photo = self._read(record.photo)
         if photo is None:

@@ -96,7 +96,7 @@ class Desk:
     def numbers(self, period: Period) -> Numbers:
         """What the judgements of a period say of the service."""
         with self._holdings.turn(), self._database.reading() as connection:
-            return numbers(connection, period)
+            return numbers(connection, period, self._holdings.samples)
 
     def take(self, holder: str, wish: Wish) -> str | None:
         """Lease the next item; its inspection's id, or None when nothing waits that nobody has."""

@@ -22,8 +22,9 @@ class Numbers:
     Attributes:
         escapes: defects in the judged sample of the parts that passed as clean. The sample is drawn by
             chance, so that its share is an unbiased estimate of that of all of them.
-        passed: how many parts passed as clean, review not asked for.
+        passed: how many parts passed as clean, review not asked for; only parts of which a sample is taken.
         sample_waiting: how many of the sample nobody has judged yet.
+        sample_gone: how many of the sample nobody can judge any more, since their photos were removed.
         escapes_expected: how many of `passed` were defects by that share, with its interval.
         doubtful_defects: defects among the doubtful parts that were given as clean.
         false_rejects: good parts among the judged defects.
@@ -35,6 +36,7 @@ class Numbers:
     escapes: Share
     passed: int
     sample_waiting: int
+    sample_gone: int
     escapes_expected: tuple[float, float, float] | None
     doubtful_defects: Share
     false_rejects: Share

@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Connection, and_, func, select
 from sqlalchemy.sql.base import ReadOnlyColumnCollection
 
 from models.decision import ANOMALOUS, CLEAN
-from service.archive.candidates import CHOSEN, JUDGED, SAMPLE, WAITING
+from service.archive.candidates import CHOSEN, GONE, JUDGED, SAMPLE, WAITING
 from service.archive.tables import inspections, reviews
 from service.review.figures import Numbers, Period
 from service.review.intervals import Share, share
@@ -28,12 +28,12 @@ class _Judged:
     count: int
 
 
-def numbers(connection: Connection, period: Period) -> Numbers:
-    """Count what was judged in a period."""
+def numbers(connection: Connection, period: Period, samples: Callable[[str], bool]) -> Numbers:
+    """Count what was judged in a period; `samples` says of which parts there is a sample."""
     judged = _judged(connection, period)
     told = [each for each in judged if each.label is not None and each.reason != CHOSEN]
     escapes = _share([each for each in told if each.reason == SAMPLE], _is_defect)
-    passed = _passed(connection, period)
+    passed = _passed(connection, period, samples)
     expected = None
     if escapes.rate is not None and escapes.low is not None and escapes.high is not None:
         expected = (escapes.rate * passed, escapes.low * passed, escapes.high * passed)
@@ -44,7 +44,8 @@ def numbers(connection: Connection, period: Period) -> Numbers:
     return Numbers(
         escapes=escapes,
         passed=passed,
-        sample_waiting=_waiting_sample(connection, period),
+        sample_waiting=_sample(connection, period, WAITING),
+        sample_gone=_sample(connection, period, GONE),
         escapes_expected=expected,
         doubtful_defects=_share([e for e in told if e.was_clean and e.reason != SAMPLE], _is_defect),
         false_rejects=_share([each for each in told if not each.was_clean], lambda e: not _is_defect(e)),
@@ -72,18 +73,22 @@ def _judged(connection: Connection, period: Period) -> list[_Judged]:
     ]
 
 
-def _passed(connection: Connection, period: Period) -> int:
+def _passed(connection: Connection, period: Period, samples: Callable[[str], bool]) -> int:
     column = inspections.c
     # In the order of an index that holds all of it: to ask for the clean ones alone would read wide rows.
     alike = (column.part, column.verdict, column.needs_review)
     query = select(*alike, func.count()).where(*_within(column, period)).group_by(*alike)
     counted = connection.execute(query)
-    return sum(count for _, verdict, needs_review, count in counted if verdict == CLEAN and not needs_review)
+    return sum(
+        count
+        for part, verdict, needs_review, count in counted
+        if verdict == CLEAN and not needs_review and samples(part)
+    )
 
 
-def _waiting_sample(connection: Connection, period: Period) -> int:
-    waiting = and_(_COLUMN.state == WAITING, _COLUMN.reason == SAMPLE)
-    query = select(func.count()).select_from(reviews).where(waiting, *_within(_COLUMN, period))
+def _sample(connection: Connection, period: Period, state: str) -> int:
+    sample = and_(_COLUMN.state == state, _COLUMN.reason == SAMPLE)
+    query = select(func.count()).select_from(reviews).where(sample, *_within(_COLUMN, period))
     return connection.execute(query).scalar_one()
 
 

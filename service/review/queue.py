@@ -85,9 +85,12 @@ def hold(database: Database, inspection_id: str, holder: str, now: datetime) -> 
 
 
 def is_held(connection: Connection, inspection_id: str, now: datetime) -> bool:
-    """Whether somebody has a lease of this item."""
+    """Whether somebody has a lease of this item; what was put off, nobody has."""
     leased = select(_COLUMN.inspection_id).where(
-        _COLUMN.inspection_id == inspection_id, _COLUMN.state == WAITING, _COLUMN.lease_until > now
+        _COLUMN.inspection_id == inspection_id,
+        _COLUMN.state == WAITING,
+        _COLUMN.lease_until > now,
+        _COLUMN.holder != _NOBODY,
     )
     return connection.scalar(leased) is not None
 

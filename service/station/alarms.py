@@ -33,7 +33,7 @@ class Alarms:
         self._asked = 0.0
 
     def status(self) -> dict[str, Any]:
-        """JSON values: `ready` and `reasons`, the `queue`, and the alarms of each camera."""
+        """JSON values: `ready` and `reasons`, whether keys are refused, the `queue`, each camera's alarms."""
         now = time.monotonic()
         if not self._status or now - self._asked >= _FRESH_SECONDS:
             self._status = self._ask()
@@ -57,6 +57,7 @@ class Alarms:
         return {
             "ready": readiness.ready,
             "reasons": readiness.reasons,
+            "keys_refused": self._cameras.was_key_refused,
             "queue": {"inside": inside, "capacity": capacity},
             "alarms": alarms,
         }

@@ -8,6 +8,7 @@ from models.answer import Inspection
 from models.decision import CLEAN, INVALID
 from models.quality import refusals
 from service.archive.records import Record
+from service.errors import is_of_canary
 from service.telemetry.record import RequestRecord
 
 Kind = Literal["clean", "defect", "invalid"]
@@ -50,7 +51,6 @@ def kind_of(verdict: str) -> Kind:
 
 def entry_of_inspection(inspection: Inspection) -> Entry:
     """The entry of an inspection that has just been made."""
-    unfit = "quality_gate" if refusals(inspection.quality) else "untrustworthy_outputs"
     return Entry(
         id=inspection.id,
         time=datetime.now(UTC),
@@ -61,9 +61,19 @@ def entry_of_inspection(inspection: Inspection) -> Entry:
         kind=kind_of(inspection.verdict),
         score=inspection.score,
         needs_review=inspection.needs_review,
-        code=unfit if inspection.verdict == INVALID else "",
+        code=_code_of(inspection),
         has_picture=True,
     )
+
+
+def _code_of(inspection: Inspection) -> str:
+    if inspection.verdict != INVALID:
+        return ""
+    if refusals(inspection.quality):
+        return "quality_gate"
+    if any(is_of_canary(reason, inspection.part) for reason in inspection.review_reasons):
+        return "canary_failed"
+    return "untrustworthy_outputs"
 
 
 def entry_of_record(record: Record) -> Entry:
@@ -78,6 +88,7 @@ def entry_of_record(record: Record) -> Entry:
         kind=kind_of(record.verdict),
         score=record.score,
         needs_review=record.needs_review,
+        code=_code_of(record.inspection) if record.verdict == INVALID else "",
         has_picture=record.photo_state == "kept",
     )
 

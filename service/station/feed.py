@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 from models.decision import INVALID
@@ -16,8 +17,9 @@ from service.telemetry.record import RequestRecord
 MOST_BOARDS = 32
 SHOWN_ENTRIES = 60
 _QUEUE = 128
-# Whoever was not let in has nothing to tell the operator.
+# Whoever was not let in has no part to show the operator; but it may be a camera whose key was revoked.
 _STRANGERS = ("unauthorized", "forbidden", "forged")
+_WRONG_KEY = ("unauthorized", "forbidden")
 
 
 class Subscription:
@@ -75,9 +77,18 @@ class Feed:
 
     def answered(self, record: RequestRecord) -> None:
         """Take in a photo that got no verdict. Others are known from `seen`."""
-        if record.verdict != INVALID or record.code in _STRANGERS or self.recent.entry(record.id):
+        if record.verdict != INVALID:
             return
-        self._publish(entry_of_refusal(record))
+        if record.code in _STRANGERS:
+            if record.code in _WRONG_KEY and record.method == "POST":
+                self.cameras.note_refused_key()
+            return
+        known = self.recent.entry(record.id)
+        if known is None:
+            self._publish(entry_of_refusal(record))
+        elif known.kind != "invalid":
+            # It was read in the archive before its verdict was taken back there.
+            self._publish(replace(entry_of_refusal(record), has_picture=known.has_picture))
 
     def add_older(self, entries: list[Entry]) -> None:
         """Take in what the archive knows from before the start, the newest first."""
@@ -103,7 +114,10 @@ class Feed:
     def snapshot(self) -> dict[str, Any]:
         """All that a board needs to begin with."""
         return {
-            "entries": [entry.as_json() for entry in self.recent.entries[:SHOWN_ENTRIES]],
+            "entries": [
+                {**entry.as_json(), "line": self.cameras.line_of(entry)}
+                for entry in self.recent.entries[:SHOWN_ENTRIES]
+            ],
             "cameras": [self.cameras.as_json(name) for name in self.cameras.names()],
         }
 

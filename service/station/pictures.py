@@ -14,31 +14,36 @@ _SHOWN_BY_BROWSERS = ("image/jpeg", "image/png", "image/webp", "image/bmp")
 _MOST_PREVIEWS = 16
 
 
-def displayable(photo: Picture, facts: ImageFacts, white_level: int, limits: PhotoLimits) -> Picture:
-    """The photo as the model saw its colours, at its own size; unchanged if browsers show it so.
-
-    Args:
-        white_level: the 16-bit value that means white.
-
-    Raises:
-        PhotoError: when it cannot be decoded.
-    """
-    if photo.media_type in _SHOWN_BY_BROWSERS and facts.bit_depth == 8:
-        return photo
-    from models.overlay import encode_picture
-    from models.photo import decode_photo
-
-    pixels = decode_photo(photo.data, white_level=white_level, limits=limits).pixels
-    return Picture(encode_picture(pixels, "png"), "image/png")
-
-
 class Previews:
-    """Photos made small. One at a time, since the line's own photos need the cores."""
+    """Photos for browsers. One is decoded at a time, since the line's own photos need the cores."""
 
     def __init__(self, limits: PhotoLimits) -> None:
         self._limits = limits
         self._made: OrderedDict[str, Picture] = OrderedDict()
         self._lock = threading.Lock()
+
+    def displayable(self, photo: Picture, facts: ImageFacts, white_level: int) -> Picture:
+        """The photo as the model saw its colours, at its own size; unchanged if browsers show it so.
+
+        Args:
+            white_level: the 16-bit value that means white.
+
+        Raises:
+            PhotoError: when it cannot be decoded.
+        """
+        if photo.media_type in _SHOWN_BY_BROWSERS and facts.bit_depth == 8:
+            return photo
+        from models.overlay import encode_picture
+        from models.photo import decode_photo
+
+        with self._lock:
+            pixels = decode_photo(photo.data, white_level=white_level, limits=self._limits).pixels
+            return Picture(encode_picture(pixels, "png"), "image/png")
+
+    def find(self, inspection_id: str) -> Picture | None:
+        """The small photo of an inspection, if it was made lately."""
+        # Without the lock, which is held while another is decoded.
+        return self._made.get(inspection_id)
 
     def preview(self, inspection_id: str, photo: Picture, white_level: int) -> Picture:
         """The photo as JPEG, its longer side at most that of an overlay.

@@ -59,9 +59,10 @@ class Recent:
             return self._entries.get(inspection_id)
 
     def add(self, entry: Entry) -> None:
-        """Take the newest entry in; one with the same id takes the place of the old."""
+        """Take the newest entry in; an older one with the same id goes."""
         with self._lock:
             self._entries[entry.id] = entry
+            self._entries.move_to_end(entry.id)
             while len(self._entries) > MOST_ENTRIES:
                 self._entries.popitem(last=False)
 

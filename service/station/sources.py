@@ -14,7 +14,7 @@ from service.archive.records import Record
 from service.registry import Registry
 from service.settings import Settings
 from service.station.entries import Entry, entry_of_record
-from service.station.pictures import Previews, displayable
+from service.station.pictures import Previews
 from service.station.recent import Picture, Recent
 
 if TYPE_CHECKING:
@@ -45,8 +45,8 @@ class Sources:
         self._recent = recent
         self._archive = archive
         self._registry = registry
-        self._limits = PhotoLimits(max_bytes=settings.max_bytes, max_pixels=settings.max_pixels)
-        self._previews = Previews(self._limits)
+        limits = PhotoLimits(max_bytes=settings.max_bytes, max_pixels=settings.max_pixels)
+        self._previews = Previews(limits)
 
     def newest(self, most: int) -> list[Entry]:
         """The newest entries of the archive; empty without one.
@@ -102,7 +102,7 @@ class Sources:
             ServiceError: when the archive cannot be asked.
         """
         photo, facts = self._photo(shown), shown.inspection.image
-        return displayable(photo, facts, self._white_level(shown.inspection.part), self._limits)
+        return self._previews.displayable(photo, facts, self._white_level(shown.inspection.part))
 
     def overlay(self, shown: Shown) -> Picture | None:
         """The overlay, if one was kept.
@@ -146,6 +146,8 @@ class Sources:
         kept = self._recent.find(inspection_id)
         if kept is not None and kept.overlay is not None:
             return kept.overlay
+        if made := self._previews.find(inspection_id):
+            return made
         shown = self.find(inspection_id)
         if overlay := self.overlay(shown):
             return overlay

@@ -2,8 +2,9 @@
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -15,13 +16,14 @@ from sqlalchemy.exc import SQLAlchemyError
 from service.archive.archive import Archive
 from service.archive.database import Database
 from service.archive.tables import inspections, judgements, metadata
+from service.review import judging
 from service.review.desk import Desk
 from service.review.errors import JudgedMeanwhileError
 from service.review.figures import Period
 from service.review.items import Wish
 from service.settings import Settings
 from tests.drills.postgres import Postgres, postgres_server
-from tests.service.archive.conftest import MakeEntry, make_entry, record  # noqa: F401
+from tests.service.archive.conftest import MakeEntry, make_entry, record, wait_until  # noqa: F401
 from tests.service.review.conftest import says
 from tests.service.review.drawings import drawing
 from tests.service.review.test_dataset import export
@@ -122,3 +124,39 @@ def test_a_database_of_before_is_brought_up_to_date(
         assert compare_metadata(MigrationContext.configure(connection), metadata) == []
         assert connection.execute(inspections.select()).rowcount == 1
     assert [item.inspection_id for item in Desk(archive.holdings).waiting(Wish(), 9)] == [entry.inspection.id]
+
+
+def test_what_is_judged_while_retention_works_stays(
+    archive: Archive,
+    make_entry: MakeEntry,  # noqa: F811
+) -> None:
+    first, second = make_entry("scratched"), make_entry("scratched")
+    for entry in (first, second):
+        record(archive, entry)
+    retention = archive._retention
+    assert judged_during(
+        archive, first.inspection.id, lambda: retention._mark(inspections.c.id == first.inspection.id)
+    )
+    assert archive.find(first.inspection.id).photo_state == "kept"
+
+    assert retention._mark(inspections.c.id == second.inspection.id)
+    assert retention._finish()
+    later = datetime.now(UTC)
+    assert not judged_during(archive, second.inspection.id, lambda: retention._delete_rows(later))
+    assert archive.find(second.inspection.id).photo_state == "removed"
+    assert not retention._delete_rows(later)
+
+
+def judged_during(archive: Archive, inspection_id: str, act: Callable[[], bool]) -> bool:
+    """Record a judgement that is committed only once `act` waits for it; what `act` returned."""
+    found = archive.find(inspection_id)
+    judgement = judging._judgement_of(found, [], says("accept"))
+    waits = text("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
+    with ThreadPoolExecutor(1) as pool:
+        with archive._database.engine.begin() as connection:
+            judging._write(connection, found, judgement, [judgement])
+            acting = pool.submit(act)
+            looking = archive._database.engine.execution_options(isolation_level="AUTOCOMMIT")
+            with looking.connect() as other:
+                wait_until(lambda: other.scalar(waits) == 1)
+        return acting.result(10.0)

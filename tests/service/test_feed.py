@@ -3,15 +3,19 @@
 import asyncio
 import json
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from models.answer import AnomalyOpinion, ClassifierOpinion, ImageFacts, Inspection
 from models.quality import Reading
+from service.archive.records import record_of
+from service.errors import CanaryFailedError
 from service.orders import Seen
 from service.station.cameras import WINDOW, Cameras
-from service.station.entries import entry_of_inspection
+from service.station.entries import entry_of_inspection, entry_of_record
 from service.station.feed import _QUEUE, MOST_BOARDS, Feed
 from service.station.recent import MOST_ENTRIES, Recent
 from service.station.stream import board_events
@@ -210,11 +214,65 @@ def test_nothing_is_told_twice(feed: Feed) -> None:
     assert feed.cameras.as_json("cam1")["last"]["serial"] == "A2"
 
 
+def test_a_verdict_that_was_taken_back_is_told_of_a_part_that_was_known_as_clean(feed: Feed) -> None:
+    feed.add_older([entry_of_inspection(seen(n).inspection) for n in (2, 1)])
+    [_, (name, told)] = listen(feed, lambda: feed.answered(answered(1, "canary_failed")))
+    assert name == "inspection"
+    assert (told["entry"]["kind"], told["entry"]["code"]) == ("invalid", "canary_failed")
+    assert told["entry"]["has_picture"]
+    assert [(entry.serial, entry.kind) for entry in feed.recent.entries] == [
+        ("A1", "invalid"),
+        ("A2", "clean"),
+    ]
+    numbers = feed.cameras.as_json("cam1")
+    assert (numbers["judged"], numbers["invalid"]) == (1, 1)
+
+
+def test_a_snapshot_says_of_each_part_which_line_it_counts_in(feed: Feed) -> None:
+    for number in range(5):
+        feed.seen(seen(number, camera=f"cam{number}"))
+    feed.answered(answered(9, "truncated", camera=None))
+    lines = [(entry["camera"], entry["line"]) for entry in feed.snapshot()["entries"]]
+    assert lines[:3] == [("", ""), ("cam4", "other"), ("cam3", "other")]
+    assert lines[3] == ("cam2", "cam2")
+
+
+@pytest.mark.parametrize(
+    ("code", "method", "raised"),
+    [
+        ("unauthorized", "POST", True),
+        ("forbidden", "POST", True),
+        ("forged", "POST", False),
+        ("unauthorized", "GET", False),
+    ],
+)
+def test_a_refused_key_is_an_alarm_and_no_part(
+    feed: Feed, monkeypatch: pytest.MonkeyPatch, code: str, method: str, raised: bool
+) -> None:
+    assert not feed.cameras.was_key_refused
+    feed.answered(replace(answered(1, code), method=method))
+    assert feed.cameras.was_key_refused is raised
+    assert (feed.recent.entries, feed.cameras.names()) == ([], [])
+    monkeypatch.setattr("service.station.cameras.REFUSED_SECONDS", 0.0)
+    assert not feed.cameras.was_key_refused
+
+
 def test_the_entry_says_why_a_photo_was_not_judged() -> None:
     inspection = seen(1, "invalid").inspection
     assert entry_of_inspection(inspection).code == "untrustworthy_outputs"
     dark = Reading(name="brightness", value=0.0, low=0.1, high=0.9, ok=False)
-    assert entry_of_inspection(inspection.model_copy(update={"quality": [dark]})).code == "quality_gate"
+    gated = inspection.model_copy(update={"quality": [dark]})
+    assert entry_of_inspection(gated).code == "quality_gate"
+    problem = CanaryFailedError("bracket", "it gave another score").problem
+    taken_back = inspection.model_copy(update={"review_reasons": [problem]})
+    for each, code in (
+        (inspection, "untrustworthy_outputs"),
+        (gated, "quality_gate"),
+        (taken_back, "canary_failed"),
+        (seen(1).inspection, ""),
+    ):
+        record = record_of(each, time=datetime.now(UTC), size=1, request_key=None)
+        assert entry_of_record(record).code == code
 
 
 def test_the_reject_rate_is_of_the_last_parts(feed: Feed) -> None:

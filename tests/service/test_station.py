@@ -4,6 +4,8 @@ import html
 import json
 import re
 import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import cv2
@@ -12,8 +14,13 @@ import pytest
 from fastapi.testclient import TestClient
 from httpx import Response
 
+from models import photo as photo_module
+from models.answer import ImageFacts
+from models.formats import PhotoLimits
 from models.heat_map import read_map
 from models.overlay import MAX_SIDE
+from service.station.pictures import Previews
+from service.station.recent import Picture
 from tests.service.conftest import StartClient
 from tests.tiny_bundle import (
     ANOMALY_LIMIT,
@@ -253,3 +260,64 @@ def test_every_page_has_all_its_texts(client: TestClient) -> None:
         section = pages.texts["inspection" if script == "inspection.js" else "board"]
         for name in re.findall(r"(?:texts\.board|board|texts)\.([a-z_]+)\b", asset.data.decode()):
             assert name in section or name in ("board", "verdicts", "inspection"), (script, name)
+
+
+@pytest.mark.parametrize("archived", [True, False])
+def test_a_photo_outside_the_quality_gate_is_on_the_board_with_its_picture(
+    start: StartClient, tmp_path: Path, archived: bool
+) -> None:
+    settings = {"archive": str(tmp_path) if archived else "none"}
+    client = start(**settings)
+    dark = encode(np.zeros((64, 64, 3), np.uint8))
+    refused = client.post("/inspect?serial=A1", content=dark, headers={"content-type": "image/png"})
+    assert refused.json()["code"] == "quality_gate"
+    [entry] = client.app.state.station.feed.recent.entries
+    assert (entry.kind, entry.code, entry.has_picture) == ("invalid", "quality_gate", True)
+    assert pixels_of(client.get(f"/station/pictures/{entry.id}")).shape == (64, 64, 3)
+    assert page_of(client, entry.id).status_code == 200
+    if archived:
+        [later] = start(**settings).app.state.station.sources.newest(5)
+        assert (later.id, later.kind, later.code) == (entry.id, "invalid", "quality_gate")
+
+
+def test_a_picture_made_once_takes_neither_database_nor_disk(start: StartClient, tmp_path: Path) -> None:
+    client = start(archive=str(tmp_path), archive_photos="all")
+    photo = encode(clean_photo((1200, 1600)), ".png")
+    answer = client.post("/inspect?overlay=none", content=photo, headers={"content-type": "image/png"})
+    address = f"/station/pictures/{answer.json()['id']}"
+    first = client.get(address)
+    assert max(pixels_of(first).shape) == MAX_SIDE
+    for path in sorted(tmp_path.rglob("*"), reverse=True):
+        if path.is_file():
+            path.unlink()
+    assert client.get(address).content == first.content
+
+
+def test_photos_are_decoded_one_at_a_time_for_pages_and_board_alike(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    at_work, most = 0, 0
+    decode = photo_module.decode_photo
+
+    def watch(*given: object, **options: object) -> object:
+        nonlocal at_work, most
+        at_work += 1
+        most = max(most, at_work)
+        time.sleep(0.05)
+        try:
+            return decode(*given, **options)
+        finally:
+            at_work -= 1
+
+    monkeypatch.setattr(photo_module, "decode_photo", watch)
+    previews = Previews(PhotoLimits())
+    deep = Picture(encode((clean_photo().astype(np.uint16)) * 257), "image/png")
+    facts = ImageFacts(
+        width=8, height=8, sha256="0" * 64, media_type="image/png", bit_depth=16, letterboxed=False
+    )
+    with ThreadPoolExecutor(4) as pool:
+        whole = [pool.submit(previews.displayable, deep, facts, 65535) for _ in range(2)]
+        small = [pool.submit(previews.preview, f"{number:032x}", deep, 65535) for number in range(2)]
+        assert {each.result().media_type for each in whole} == {"image/png"}
+        assert {each.result().media_type for each in small} == {"image/jpeg"}
+    assert most == 1

@@ -7,16 +7,30 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.service.live import SECONDS, free_port, serving
+from service.access.commands import add_key, revoke_key
+from tests.service.live import SECONDS, Live, free_port, serving
 from tests.station.conftest import TABLET, OpenPage, Serve
 from tests.station.posting import post
 from tests.tiny_bundle import anomalous_photo, clean_photo, scratched_photo
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Page
+    from playwright.sync_api import Page, Route
 
 pytestmark = pytest.mark.browser
 expect = pytest.importorskip("playwright.sync_api", reason="playwright is not installed").expect
+
+
+def first_snapshot(live: Live) -> str:
+    """The line of data with which a board begins."""
+    connection = live.connect()
+    try:
+        connection.request("GET", "/station/events")
+        response = connection.getresponse()
+        while (line := response.readline()) != b"event: snapshot\n":
+            assert line, "the stream ended"
+        return response.readline().decode()
+    finally:
+        connection.close()
 
 
 def wait_until_live(page: "Page") -> None:
@@ -75,6 +89,100 @@ def test_what_was_not_inspected_is_never_shown_as_clean(serve: Serve, open_page:
     expect(page.locator("#hero-serial")).to_have_text("A2")
     assert page.locator("#hero-note").inner_text()
     expect(page.locator(".camera-rate")).to_have_text("0 of 1 rejected, 1 not inspected")
+
+
+def test_no_cameras_clean_part_stands_for_another_choice(serve: Serve, open_page: OpenPage) -> None:
+    live = serve()
+    page = open_page(live)
+    page.goto("/station/")
+    wait_until_live(page)
+    verdict, serial = page.locator("#hero-verdict"), page.locator("#hero-serial")
+    post(live, clean_photo(), "A1", "cam1")
+    expect(verdict).to_have_text("Clean")
+    page.keyboard.press("r")
+    expect(verdict).to_have_text("Waiting for the next part")
+    expect(verdict).to_have_attribute("data-kind", "none")
+    expect(serial).to_be_hidden()
+    page.keyboard.press("r")
+    expect(serial).to_have_text("A1")
+    page.keyboard.press("1")
+    # Nobody can tell which camera this was, so it may have been this one.
+    connection = live.connect()
+    connection.request("POST", "/inspect", body=b"", headers={"content-length": "0"})
+    assert connection.getresponse().status >= 400
+    connection.close()
+    expect(verdict).to_have_text("Not inspected")
+    expect(page.locator("#strip .verdict")).to_have_count(2)
+
+
+def test_a_camera_beyond_the_last_parts_waits_and_a_late_picture_changes_nothing(
+    serve: Serve, open_page: OpenPage
+) -> None:
+    live = serve()
+    page = open_page(live)
+    post(live, clean_photo(), "B1", "cam2")
+    for number in range(60):  # as many as a snapshot holds
+        post(live, clean_photo(), f"A{number}", "cam1")
+    page.goto("/station/")
+    verdict, serial = page.locator("#hero-verdict"), page.locator("#hero-serial")
+    expect(serial).to_have_text("A59")
+    asked = []
+    page.route("**/station/pictures/*", lambda route: asked.append(route))
+    post(live, scratched_photo(), "A60", "cam1")
+    expect(page.locator(".reject-serial")).to_have_text("A60")
+    page.wait_for_timeout(100)
+    page.keyboard.press("2")
+    expect(verdict).to_have_text("Waiting for the next part")
+    for route in asked:
+        route.continue_()
+    page.wait_for_timeout(800)
+    expect(verdict).to_have_text("Waiting for the next part")
+    expect(page.locator("#strip .verdict")).to_have_count(0)
+
+
+def test_a_verdict_that_was_taken_back_is_drawn_anew(serve: Serve, open_page: OpenPage) -> None:
+    live = serve()
+    page = open_page(live)
+    post(live, scratched_photo(), "A1")
+    snapshots: list[str] = []
+
+    def answer(route: "Route") -> None:
+        if not snapshots:
+            snapshots.append(first_snapshot(live))
+        else:
+            snapshots.append(re.sub('"(scratched|defect)"', '"invalid"', snapshots[0]))
+        body = f"retry: 100\n\nevent: snapshot\n{snapshots[-1]}\n"
+        route.fulfill(status=200, content_type="text/event-stream", body=body)
+
+    page.route("**/station/events", answer)
+    page.goto("/station/")
+    for mark in ("#strip .verdict", ".reject > .verdict"):
+        expect(page.locator(mark)).to_have_attribute("data-kind", "invalid")
+    expect(page.locator(".reject > .verdict")).to_have_text("Not inspected")
+
+
+def test_a_camera_whose_key_is_refused_is_told_without_its_key(
+    serve: Serve, open_page: OpenPage, tmp_path: Path
+) -> None:
+    keys = tmp_path / "keys.json"
+    operators, _ = add_key(keys, "Ada", "operator")
+    cameras, camera_id = add_key(keys, "cam1", "camera")
+    live = serve("--keys", str(keys), environment={"GLINT_OPEN_HEALTH": "true"})
+    page = open_page(live)
+    page.goto("/station/")
+    page.get_by_label("API key").fill(operators)
+    page.keyboard.press("Enter")
+    wait_until_live(page)
+    post(live, clean_photo(), "A1", key=cameras)
+    expect(page.locator("#hero-serial")).to_have_text("A1")
+    expect(page.locator("#keys-refused")).to_be_hidden()
+    revoke_key(keys, camera_id)
+    deadline = time.monotonic() + SECONDS
+    while post(live, clean_photo(), "A2", key=cameras).get("code") != "unauthorized":
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    expect(page.locator("#keys-refused")).to_contain_text("Photos are refused")
+    assert cameras not in page.content()
 
 
 def test_the_service_is_restarted_under_the_board(

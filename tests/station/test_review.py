@@ -187,3 +187,21 @@ def test_two_operators_get_different_parts_and_lose_nothing_on_the_same(
     dialog.get_by_role("button", name="Put mine in its place").click()
     ben.wait_for_url(lambda url: first not in url)
     assert history(live, first) == [("Anna", "accept", "scratched"), ("Ben", "overrule", "clean")]
+
+
+def test_what_could_not_be_put_off_is_said(serve: Serve, open_page: OpenPage) -> None:
+    live = serve()
+    first = inspect(live, "scratched", 1)
+    page = open_page(live)
+    start(page, "Anna")
+    shows(page, first)
+    lease = f"**/reviews/{first}/lease"
+    refused = {"code": "archive_unavailable", "detail": "The archive cannot be used now."}
+    page.route(lease, lambda route: route.fulfill(status=503, json=refused))
+    page.keyboard.press("l")
+    alert = page.get_by_role("alert")
+    alert.wait_for()
+    assert alert.inner_text() == "Not saved: The archive cannot be used now."
+    page.unroute(lease)
+    page.keyboard.press("l")
+    page.wait_for_url(lambda url: first not in url)

@@ -21,10 +21,12 @@ let rejectsOnly = false;
 let paused = false;
 let drawing = false;
 
-const passes = (entry) =>
-  (camera === null || lineOf(entry) === camera) && (!rejectsOnly || entry.kind !== "clean");
 // A camera beyond those that are told apart counts as another; the service says as which.
 const lineOf = (entry) => entry.line ?? entry.camera;
+// What was refused before its camera was read may be of any: no camera's last "Clean" may stand in its place.
+const ofCamera = (entry) =>
+  camera === null || lineOf(entry) === camera || (entry.kind === "invalid" && !entry.camera);
+const passes = (entry) => ofCamera(entry) && (!rejectsOnly || entry.kind !== "clean");
 
 function drawSoon() {
   if (drawing) return;
@@ -54,14 +56,17 @@ function announce(entry) {
   element("announcer").textContent = words.filter(Boolean).join(", ");
 }
 
+/** Whether this was drawn of the entry as it is: a verdict may have been taken back since. */
+const isOf = (drawn, entry) => drawn.dataset.id === entry.id && drawn.dataset.kind === entry.kind;
+
 function drawStrip() {
   const strip = element("strip");
-  const wanted = entries.filter((entry) => camera === null || lineOf(entry) === camera).slice(0, STRIP);
+  const wanted = entries.filter(ofCamera).slice(0, STRIP);
   while (strip.childElementCount < wanted.length) strip.append(document.createElement("span"));
   while (strip.childElementCount > wanted.length) strip.lastElementChild.remove();
   wanted.forEach((entry, index) => {
     const mark = strip.children[index];
-    if (mark.dataset.id === entry.id) return;
+    if (isOf(mark, entry)) return;
     mark.className = "verdict";
     mark.dataset.id = entry.id;
     mark.dataset.kind = entry.kind;
@@ -70,12 +75,13 @@ function drawStrip() {
 
 function drawRejected() {
   const list = element("rejected");
-  const wanted = entries
-    .filter((entry) => entry.kind !== "clean" && (camera === null || lineOf(entry) === camera))
-    .slice(0, REJECTED);
+  const wanted = entries.filter((entry) => entry.kind !== "clean" && ofCamera(entry)).slice(0, REJECTED);
   element("none-rejected").hidden = wanted.length > 0;
   const here = new Map([...list.children].map((item) => [item.dataset.id, item]));
-  const items = wanted.map((entry) => here.get(entry.id) ?? rejectItem(entry));
+  const items = wanted.map((entry) => {
+    const item = here.get(entry.id);
+    return item && isOf(item, entry) ? item : rejectItem(entry);
+  });
   if (items.length !== list.childElementCount || items.some((item, index) => list.children[index] !== item)) {
     list.replaceChildren(...items);
   }
@@ -84,6 +90,7 @@ function drawRejected() {
 function rejectItem(entry) {
   const item = rejectTemplate.content.firstElementChild.cloneNode(true);
   item.dataset.id = entry.id;
+  item.dataset.kind = entry.kind;
   const find = (name) => item.querySelector(name);
   const verdict = find(".reject > .verdict");
   verdict.dataset.kind = entry.kind;
@@ -106,6 +113,7 @@ function rejectItem(entry) {
 function showNewest() {
   const newest = entries.find(passes);
   if (newest) hero.now(newest);
+  else hero.clear();
 }
 
 function chooseCamera(name) {
@@ -133,6 +141,7 @@ function toggleRejects() {
 
 function drawStatus(status) {
   lines.drawAlarms(status.alarms);
+  element("keys-refused").hidden = !status.keys_refused;
   element("not-ready").hidden = status.ready;
   if (status.ready) return;
   const shown = [...element("reasons").children].map((item) => item.textContent);

@@ -21,6 +21,8 @@ export class Hero {
     this.busy = false;
     this.stale = false;
     this.timer = 0;
+    // Counts what makes a picture that is still being loaded one of another choice.
+    this.turn = 0;
   }
 
   /** Show this entry as soon as the one before it has been there long enough. */
@@ -38,9 +40,24 @@ export class Hero {
 
   /** Show this entry at once, whatever is there. */
   now(entry) {
+    this.turn += 1;
     this.wanted = this.latest = entry;
     this.shownAt = 0;
     this.next();
+  }
+
+  /** Show no entry: there is none of what was chosen, and another's verdict must not stand for it. */
+  clear() {
+    clearTimeout(this.timer);
+    this.turn += 1;
+    this.wanted = this.latest = null;
+    if (!this.shown) return;
+    this.shown = null;
+    this.shownAt = 0;
+    for (const id of ["hero", "hero-verdict"]) element(id).dataset.kind = "none";
+    element("hero-verdict").textContent = this.texts.board.waiting_next;
+    for (const id of ["hero-facts", "hero-note", "hero-picture", "hero-missing"]) element(id).hidden = true;
+    element("hero-link").removeAttribute("href");
   }
 
   /** Say that what is shown is old, or that it is not any more: nobody must take it for now. */
@@ -54,7 +71,7 @@ export class Hero {
     clearTimeout(this.timer);
     if (this.busy) return;
     this.wanted ??= this.latest;
-    if (!this.wanted || this.wanted.id === this.shown?.id) {
+    if (!this.wanted || (this.wanted.id === this.shown?.id && this.wanted.kind === this.shown.kind)) {
       this.wanted = null;
       return;
     }
@@ -75,11 +92,14 @@ export class Hero {
 
   async show(entry) {
     this.busy = true;
+    const { turn } = this;
     const picture = entry.has_picture ? await load(url(`/station/pictures/${entry.id}`)) : null;
     requestAnimationFrame(() => {
-      this.draw(entry, picture);
-      this.shown = entry;
-      this.shownAt = performance.now();
+      if (turn === this.turn) {
+        this.draw(entry, picture);
+        this.shown = entry;
+        this.shownAt = performance.now();
+      }
       this.busy = false;
       this.next();
     });

@@ -142,8 +142,9 @@ const lease = (more = {}) =>
 async function later() {
   if (busy) return;
   await saving(async () => {
-    await lease({ put_off: true });
-    goOn();
+    const answer = await lease({ put_off: true });
+    if (answer.ok) return goOn();
+    say(fill(words.failed, { detail: (await answer.json()).detail }));
   });
 }
 

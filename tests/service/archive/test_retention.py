@@ -64,6 +64,24 @@ def test_old_records_go_too_if_so_set(
     assert [path for path in files_below(folder / "photos") if entry.inspection.id in path.name] == []
 
 
+def test_a_record_that_is_judged_while_it_is_removed_stays_and_nothing_ends(
+    start_archive: StartArchive, make_entry: MakeEntry
+) -> None:
+    archive = start_archive(retention_days=30, retention_rows="remove")
+    entry = make_entry()
+    record(archive, entry)
+    make_older(archive, entry.inspection.id, 31)
+    refuse = "CREATE TRIGGER judged BEFORE DELETE ON inspections BEGIN SELECT RAISE(ABORT, 'judged'); END"
+    with archive._database.writing() as connection:
+        connection.execute(text(refuse))
+    tidy(archive)
+    assert states(archive) == {entry.inspection.id: "removed"}
+    with archive._database.writing() as connection:
+        connection.execute(text("DROP TRIGGER judged"))
+    tidy(archive)
+    assert states(archive) == {}
+
+
 def test_for_space_clean_photos_go_first_and_the_oldest_of_them(
     start_archive: StartArchive, make_entry: MakeEntry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -217,6 +235,7 @@ def test_for_space_neither_the_sample_nor_what_was_judged_goes_with_the_clean_on
     assert states(archive)[sampled.inspection.id] == "removed"
     assert states(archive)[judged.inspection.id] == "kept"
     assert "1 photos stay because they were judged" in caplog.text
+    assert "disputed judgements and damaged photos" in caplog.text
 
 
 def test_what_was_judged_goes_like_the_others_if_so_set(

@@ -125,6 +125,18 @@ def test_what_is_left_out_is_counted_with_the_reason(
         assert reason in said
 
 
+def test_the_same_photo_again_need_not_be_kept(
+    desk: Desk, archive: Archive, inspect: Record, folder: Path, tmp_path: Path
+) -> None:
+    for _ in range(2):
+        desk.judge(inspect("anomalous"), says("accept"))
+    assert "1 inspections were left out: 1 the same photo again" in export(folder, tmp_path / "reviewed")
+    with archive._database.reading() as connection:
+        rows = connection.execute(select(reviews.c.exported, reviews.c.judgement_id)).all()
+    assert len(rows) == 2
+    assert all(row.exported == row.judgement_id for row in rows)
+
+
 @pytest.mark.parametrize(
     ("chain", "label"),
     [

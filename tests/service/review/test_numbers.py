@@ -10,6 +10,7 @@ from service.review.desk import Desk
 from service.review.figures import Period
 from service.review.intervals import share
 from tests.service.archive.conftest import MakeEntry, StartArchive, record
+from tests.service.archive.test_retention import make_older, tidy
 from tests.service.review.conftest import Record, says
 
 
@@ -52,6 +53,19 @@ def test_escapes_are_told_from_the_sample_alone(start_archive: StartArchive, mak
     assert found.defects == [("dented", 2)]
 
 
+def test_only_what_can_be_sampled_counts_as_passed_and_what_lost_its_photo_is_told(
+    start_archive: StartArchive, make_entry: MakeEntry
+) -> None:
+    archive = start_archive(review_sample=1.0, archive_photos="all,cap=none", retention_days=30)
+    entries = [make_entry("clean", part=part) for part in ("bracket", "bracket", "cap")]
+    for entry in entries:
+        record(archive, entry)
+    make_older(archive, entries[0].inspection.id, 31)
+    tidy(archive)
+    found = Desk(archive.holdings).numbers(Period())
+    assert (found.passed, found.sample_waiting, found.sample_gone) == (2, 1, 1)
+
+
 def test_false_rejects_doubts_and_disagreement(desk: Desk, inspect: Record) -> None:
     desk.judge(inspect("scratched"), says("accept"))
     desk.judge(inspect("scratched"), says("overrule"))
@@ -71,6 +85,7 @@ def test_numbers_over_http(client: TestClient) -> None:
     found = client.get("/reviews/numbers", params={"from": "2026-01-01T00:00:00Z"}).json()
     assert found["escapes"] == {"count": 0, "total": 0, "rate": None, "low": None, "high": None}
     assert found["defects"] == []
+    assert (found["sample_waiting"], found["sample_gone"]) == (0, 0)
     table = client.get("/reviews/numbers.csv")
     assert table.headers["content-type"].startswith("text/csv")
     rows = list(csv.DictReader(table.text.splitlines()))

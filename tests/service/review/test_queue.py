@@ -104,6 +104,16 @@ def test_what_is_put_off_comes_again_later(desk: Desk, archive: Archive, inspect
     assert queue.take(archive._database, B, Wish(), later) == first
 
 
+def test_what_is_put_off_is_not_with_another_operator(desk: Desk, inspect: Record) -> None:
+    item = inspect()
+    desk.take(A, Wish())
+    with pytest.raises(HeldError):
+        desk.hold(item, B)
+    desk.release(item, A, put_off=True)
+    desk.hold(item, B)
+    assert desk.take(B, Wish()) is None
+
+
 def test_what_is_judged_waits_no_more_and_holding_it_does_nothing(desk: Desk, inspect: Record) -> None:
     item = inspect()
     assert desk.take(A, Wish()) == item
