@@ -151,7 +151,14 @@ def test_no_process_is_left_however_it_ends(tiny_bundle: Path, how: signal.Signa
     environment = {**os.environ, MARK: how.name}
     # Long enough for the signal to come in the middle of it on a busy machine as well.
     words = command(tiny_bundle, "--clients", "1", "--seconds", 2)
-    with subprocess.Popen(words, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as bench:
+    with subprocess.Popen(
+        words,
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        # A test process of xdist ignores it, and whatever it starts would inherit that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    ) as bench:
         wait_for(lambda: len(processes_of(how.name)) == 2)
         bench.send_signal(how)
         assert bench.wait(30) != 0
