@@ -4,11 +4,11 @@ import asyncio
 import hashlib
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from models.answer import Inspection
 from models.decision import INVALID
@@ -22,6 +22,7 @@ from service.errors import (
     QualityGateError,
     QueueFullError,
     QueueTooLongError,
+    ServiceError,
     UntrustworthyError,
 )
 from service.loading import LoadedPart
@@ -35,10 +36,6 @@ if TYPE_CHECKING:
     from service.waiting import Ran
 
 T = TypeVar("T")
-
-# A recording is given up so long before the deadline: whoever waits must hear that the store hangs, not that
-# the deadline is missed. The recorder, which knows when a row is late, gives up sooner.
-_SECONDS_TO_ANSWER = 0.025
 
 log = logging.getLogger(__name__)
 
@@ -96,22 +93,42 @@ class InspectionService:
         part = self._registry.part(order.part)
         if self._archive is not None:
             self._archive.check()
+        async with _within(order.deadline, DeadlineError):
+            if earlier := await self._find_earlier(order, part):
+                return earlier
+            _refuse_what_is_late(order, part)
+            judged = await self._judge(order, part, started)
+        recorded = await self._record(order, judged)
+        self._check_verdict(order, recorded)
         try:
-            async with asyncio.timeout(order.deadline - started):
-                return await self._inspect(order, part, started)
-        except TimeoutError:
-            raise DeadlineError from None
+            _check_canary(part)
+        except CanaryFailedError as error:
+            if not recorded.repeated:
+                async with _within(order.deadline, DeadlineError):
+                    await self._withdraw(recorded.inspection, error.problem)
+            raise
+        if recorded.repeated:
+            return _answer(order, recorded)
+        if self._archive is not None:
+            timings = dict(recorded.inspection.timings_ms)
+            now = round(1e3 * (time.monotonic() - started), 3)
+            timings |= {"archive": round(now - timings["total"], 3), "total": now}
+            told = recorded.inspection.model_copy(update={"timings_ms": timings})
+            recorded = replace(recorded, inspection=told)
+        self._tell(order, recorded)
+        return _answer(order, recorded)
 
-    async def _inspect(self, order: Order, part: LoadedPart, started: float) -> Inspected:
-        if earlier := await self._find_earlier(order, part):
-            return earlier
-        _refuse_what_is_late(order, part)
+    async def _judge(self, order: Order, part: LoadedPart, started: float) -> Recorded:
+        """Decode a photo, run it unless the quality gate keeps it from the model, and decide."""
         # Those that are drawn or recorded are past the device, and make nobody wait for it.
         with part.batcher.pace.at_work(part.inspector):
             prepared, waited = await self._in_pool(order, part.inspector.prepare, order.data, self._limits)
             ran = await self._run(order, part, prepared)
         if ran is None:
-            await self._refuse(order, part, prepared)
+            refused = part.inspector.answer(
+                prepared, None, serial=order.serial, camera=order.camera, inspection_id=order.inspection_id
+            )
+            return Recorded(refused, None, None, repeated=False)
         (inspection, overlay, form), waited_again = await self._in_pool(
             order, _conclude, order, part, prepared, ran, self._archive
         )
@@ -119,22 +136,7 @@ class InspectionService:
         timings = {**inspection.timings_ms, "queue": round(ran.queue_ms + waited + waited_again, 3)}
         timings["total"] = round(1e3 * (time.monotonic() - started), 3)
         inspection = inspection.model_copy(update={"timings_ms": timings})
-        recorded = await self._record(order, Recorded(inspection, overlay, form, repeated=False))
-        self._check_verdict(order, recorded)
-        try:
-            _check_canary(part)
-        except CanaryFailedError as error:
-            if not recorded.repeated:
-                await self._withdraw(recorded.inspection, error.problem)
-            raise
-        if recorded.repeated:
-            return _answer(order, recorded)
-        if self._archive is not None:
-            now = round(1e3 * (time.monotonic() - started), 3)
-            timings |= {"archive": round(now - timings["total"], 3), "total": now}
-            recorded = replace(recorded, inspection=inspection.model_copy(update={"timings_ms": timings}))
-        self._tell(order, recorded)
-        return _answer(order, recorded)
+        return Recorded(inspection, overlay, form, repeated=False)
 
     async def _run(self, order: Order, part: LoadedPart, prepared: "Prepared") -> "Ran | None":
         """Run a photo through the device, unless the quality gate keeps it from there."""
@@ -172,15 +174,6 @@ class InspectionService:
         _check_canary(part)
         return _answer(order, found)
 
-    async def _refuse(self, order: Order, part: LoadedPart, prepared: "Prepared") -> NoReturn:
-        """Record a photo that the quality gate keeps from the model, and refuse it."""
-        inspection = part.inspector.answer(
-            prepared, None, serial=order.serial, camera=order.camera, inspection_id=order.inspection_id
-        )
-        recorded = await self._record(order, Recorded(inspection, None, None, repeated=False))
-        self._tell(order, recorded)
-        raise QualityGateError(inspection.quality)
-
     async def _record(self, order: Order, done: Recorded) -> Recorded:
         """Record an inspection, whatever its verdict; nothing is answered that is not recorded."""
         if self._archive is None:
@@ -191,13 +184,11 @@ class InspectionService:
             sha256 = done.inspection.image.sha256
             key = self._archive.request_key(order.idempotency_key, order.serial, sha256)
         entry = Entry(done.inspection, order.data, done.overlay, done.overlay_format, key)
+        if time.monotonic() >= order.deadline:
+            raise DeadlineError
         # Nothing ends a write to a store that hangs, so this waits for it no longer than the photo may.
-        left = order.deadline - _SECONDS_TO_ANSWER - time.monotonic()
-        try:
-            async with asyncio.timeout(left):
-                return await asyncio.wrap_future(self._archive.submit(entry, order.deadline))
-        except TimeoutError:
-            raise ArchiveUnavailableError("the photo could not be kept before the deadline") from None
+        async with _within(order.deadline, _not_kept):
+            return await asyncio.wrap_future(self._archive.submit(entry, order.deadline))
 
     async def _withdraw(self, inspection: Inspection, reason: str) -> None:
         """Take back a verdict that is recorded and will not be given."""
@@ -234,6 +225,20 @@ def _refuse_what_is_late(order: Order, part: LoadedPart) -> None:
     seconds = part.batcher.pace.seconds_for(part.inspector)
     if seconds and time.monotonic() + seconds > order.deadline:
         raise QueueTooLongError(seconds)
+
+
+@asynccontextmanager
+async def _within(deadline: float, late: Callable[[], ServiceError]) -> AsyncIterator[None]:
+    """Raise `late()` when the block goes on past the deadline."""
+    try:
+        async with asyncio.timeout(deadline - time.monotonic()):
+            yield
+    except TimeoutError:
+        raise late() from None
+
+
+def _not_kept() -> ServiceError:
+    return ArchiveUnavailableError("the photo could not be kept before the deadline")
 
 
 def _sha256(data: bytes) -> str:

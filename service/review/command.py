@@ -7,18 +7,15 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from models.classes import class_problem
 from models.errors import UsageError
-from service.archive.archive import database_url, photo_store_url
-from service.archive.database import Database, faults_told
+from service.archive.archive import photo_store_url
+from service.archive.database import Database
 from service.archive.errors import ArchiveUnavailableError
-from service.archive.schema import check_schema
+from service.archive.exporting import database_to_export_from
 from service.archive.store import open_store
 from service.errors import reason_of
 from service.review.dataset import Written, write_dataset
 from service.review.selection import mark_exported, reviewed
 from service.settings import Settings
-
-# Nobody waits for an export as a line waits for a verdict.
-_SECONDS_FOR_A_STATEMENT = 600.0
 
 
 def export_dataset(settings: Settings, part: str, output: Path, unnamed: str, console: Console) -> None:
@@ -31,21 +28,8 @@ def export_dataset(settings: Settings, part: str, output: Path, unnamed: str, co
     """
     if problem := class_problem(unnamed):
         raise UsageError(f"--unnamed cannot be a class: {problem}.", "Use a name such as `other`.")
-    database = Database(database_url(settings), seconds=_SECONDS_FOR_A_STATEMENT)
-    try:
-        if database.missing:
-            raise UsageError(
-                f"There is no archive at {database.describe()}.",
-                "Name its folder with --archive, or its database with --database-url.",
-            )
+    with database_to_export_from(settings) as database:
         written = _export(database, settings, part, output, unnamed, console)
-    except ArchiveUnavailableError as error:
-        raise UsageError(
-            f"The archive at {database.describe()} cannot be read: {error.reason}.",
-            "Check that it is the archive's database and that its server can be reached; then export again.",
-        ) from error
-    finally:
-        database.close()
     _say(written, output, console)
 
 
@@ -53,8 +37,6 @@ def _export(
     database: Database, settings: Settings, part: str, output: Path, unnamed: str, console: Console
 ) -> Written:
     store = open_store(photo_store_url(settings))
-    with faults_told():
-        check_schema(database.engine)
     with database.reading() as connection:
         found = reviewed(connection, part)
     columns = [TextColumn("Exporting"), BarColumn(), MofNCompleteColumn()]

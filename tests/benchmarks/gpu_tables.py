@@ -10,6 +10,7 @@ from models.cores import usable_cores
 from models.inspector import Inspector
 from models.photo import Photo
 from models.session import CUDA
+from models.variants import SCORE_TOLERANCE
 from service.batching import buckets_for
 from tests.benchmarks.gpu_load import Posted
 from tests.benchmarks.graph_cost import costs, floor_seconds, peak_of
@@ -18,7 +19,6 @@ from tests.benchmarks.report import machine, table
 BUCKETS = buckets_for(CUDA)
 PATHS = {"/inspect?overlay=none": "no overlay", "/inspect": "overlay in the answer"}
 GOAL_GRAPH, GOAL_SERVICE = 8000, 2000
-SCORE_TOLERANCE = 0.005
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ def graph_text(
         "Photos a second by batch size.",
         table(["form", "graph", *batches, f"{GOAL_GRAPH} at {BUCKETS[-1]}"], rows),
         floor_text(forms, gpu, rates),
-        f"Against fp32 on the CPU (allowed: {SCORE_TOLERANCE} of the score, no verdict).",
+        f"Against fp32 on the CPU (allowed: {SCORE_TOLERANCE['fp16']} of the score, no verdict).",
         table(
             ["form", "graph", "photos", "largest difference of scores", "other verdicts", ""],
             [
@@ -176,7 +176,7 @@ def service_text(posted: dict[str, Posted], photo: Photo, graph: str) -> str:
 
 
 def agrees(given: Agreement) -> bool:
-    return given.photos > 0 and given.flips == 0 and given.score <= SCORE_TOLERANCE
+    return given.photos > 0 and given.flips == 0 and given.score <= SCORE_TOLERANCE["fp16"]
 
 
 def goal(rate: float, wanted: float = GOAL_GRAPH) -> str:

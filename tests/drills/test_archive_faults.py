@@ -67,10 +67,7 @@ def fails_and_heals(live: Live, shots: Shots, fail: Callable[[], object], heal: 
     heal()
     wait_for(lambda: reasons(live) == "", "readiness to turn green", SECONDS)
     wait_for_verdicts(shots, answered + 10)
-    codes = shots.codes()
-    # Where the cores are taken by others, a photo may miss its deadline before it comes to the archive.
-    assert set(codes) <= {"archive_unavailable", "deadline_missed"}
-    assert codes["deadline_missed"] <= codes["archive_unavailable"]
+    assert set(shots.codes()) == {"archive_unavailable"}
     return said
 
 

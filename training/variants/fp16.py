@@ -12,13 +12,12 @@ from models.errors import ExportError
 from models.inspector import Inspector
 from models.manifest import Variant
 from models.session import open_session
-from models.variants import Choice
+from models.variants import SCORE_TOLERANCE, Choice
 from training.summary import Record
 from training.variants.agreement import agreement_of, chosen_records
 from training.variants.half_graph import acted_out, half_graph
 
 FILE = "inspector.fp16.onnx"
-LARGEST_SCORE_DIFFERENCE = 0.005
 
 log = logging.getLogger(__name__)
 
@@ -44,10 +43,10 @@ def write_fp16(bundle: Bundle, records: Sequence[Record]) -> Variant | str:
         return _left_out("there is no photo to compare it with fp32 on")
     try:
         agreement = agreement_of(acting_inspector(bundle), chosen)
-        if agreement.flips or not agreement.score <= LARGEST_SCORE_DIFFERENCE:
+        if agreement.flips or not agreement.score <= SCORE_TOLERANCE["fp16"]:
             return _left_out(
                 f"scores differ from fp32 by up to {agreement.score:.4f} (allowed: "
-                f"{LARGEST_SCORE_DIFFERENCE:g}), and {agreement.flips} of {agreement.photos} verdicts"
+                f"{SCORE_TOLERANCE['fp16']:g}), and {agreement.flips} of {agreement.photos} verdicts"
             )
         half = half_graph(_single(bundle))
     except ExportError as error:

@@ -29,22 +29,6 @@ JPEG = {"content-type": "image/jpeg"}
 OTHER_ADDRESSES = ["0.0.0.0", "::", "", "192.168.1.5", "box.plant.example"]  # noqa: S104
 
 
-@pytest.fixture
-def file(tmp_path: Path) -> Path:
-    return tmp_path / "keys.json"
-
-
-@pytest.fixture
-def keys(file: Path) -> dict[Role, str]:
-    """A key of each role."""
-    return {role: add_key(file, role, role)[0] for role in ROLES}
-
-
-@pytest.fixture
-def guarded(start: StartClient, file: Path, keys: dict[Role, str]) -> TestClient:
-    return start(keys=file, open_health=True)
-
-
 def bearer(key: str) -> dict[str, str]:
     return {"authorization": f"Bearer {key}"}
 
