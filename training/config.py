@@ -22,6 +22,7 @@ class TrainConfig:
         max_false_rejects: largest share of good parts to reject, over both rules.
         gates_off: readings that the quality gate leaves alone; `all` turns it off.
         int8: write an int8 graph for CPUs as well, if it agrees with fp32.
+        compare: bundle to compare the new one with; None for the part's newest.
         fractions: of photos for training, calibration and test.
     """
 
@@ -34,6 +35,7 @@ class TrainConfig:
     max_false_rejects: float = 0.01
     gates_off: tuple[str, ...] = ()
     int8: bool = True
+    compare: Path | None = None
     fractions: tuple[float, float, float] = (0.6, 0.2, 0.2)
     seed: int = 0
     device: Literal["auto", "cpu", "cuda"] = "auto"

@@ -20,6 +20,7 @@ from models.networks.resnet import Head, Trunk, build_resnet50
 from models.preprocessing import Preprocessing, default_size
 from models.session import open_session
 from training.batch_norm import settle
+from training.comparison import Compared, NotCompared, compare, find_predecessor
 from training.config import TrainConfig
 from training.data.layouts import read_dataset
 from training.data.samples import Dataset, Sample, check_trainable
@@ -45,12 +46,16 @@ Images = Mapping[str, npt.NDArray[np.uint8]]
 
 @dataclass(frozen=True)
 class Trained:
-    """What a training run leaves: the bundle, and what it does on test photos."""
+    """What a training run leaves: the bundle, and what it does on test photos.
+
+    `comparison` is with the part's previous bundle; None if it is the first.
+    """
 
     bundle: Bundle
     metrics: Metrics
     dataset: Dataset
     split: Split
+    comparison: Compared | NotCompared | None
 
 
 @dataclass(frozen=True)
@@ -70,6 +75,7 @@ def train(config: TrainConfig) -> Trained:
 
     Raises:
         UsageError: when no bundle can be made where it should go, of the size or with the gates asked for.
+        BundleError: when there is no bundle to compare with where one was named.
         DeviceError: when `cuda` is asked for and torch has none.
         DatasetError: when the photos cannot be trained on.
         TrunkError: when the trunk's weights cannot be had, or give nothing that can be worked with.
@@ -79,6 +85,7 @@ def train(config: TrainConfig) -> Trained:
     check_gate_names(config.gates_off)
     check_destination(config.bundles, config.part)
     name_leftovers(config.bundles, config.part)
+    predecessor = find_predecessor(config.bundles, config.part, config.compare)
     device = _choose_device(config)
     dataset = read_dataset(config.photos, white_level=config.white_level, progress=config.progress)
     check_trainable(dataset)
@@ -128,12 +135,16 @@ def train(config: TrainConfig) -> Trained:
             unfinished, records["calibration"], images["train"], with_int8=config.int8, seed=config.seed
         )
         metrics = summarise(records["test"])
+        comparison = (
+            compare(predecessor, records["test"], dataset, progress=config.progress) if predecessor else None
+        )
+        figures = _figures(metrics, comparison)
         draft.write_splits(split)
         golden = write_golden(
             draft.folder, records["test"] or records["calibration"], variants.rehearsals(unfinished)
         )
         variants = variants.without(unfinished, golden.differing)
-        manifest = draft.manifest(findings, metrics.model_dump(mode="json"), variants)
+        manifest = draft.manifest(findings, figures, variants)
         write_report(
             draft.folder / "report.html",
             inspector=Inspector(Bundle(draft.folder, manifest), opened),
@@ -142,9 +153,18 @@ def train(config: TrainConfig) -> Trained:
             dataset=dataset,
             splits=split.parts(),
             history=networks.history,
+            comparison=comparison,
         )
-        bundle = draft.publish(draft.manifest(findings, metrics.model_dump(mode="json"), variants))
-    return Trained(bundle, metrics, dataset, split)
+        bundle = draft.publish(draft.manifest(findings, figures, variants))
+    return Trained(bundle, metrics, dataset, split, comparison)
+
+
+def _figures(metrics: Metrics, comparison: Compared | NotCompared | None) -> dict[str, Any]:
+    """What the manifest keeps of what was measured."""
+    figures = metrics.model_dump(mode="json")
+    if isinstance(comparison, Compared):
+        figures["comparison"] = comparison.figures.model_dump(mode="json")
+    return figures
 
 
 def _train_networks(

@@ -1,28 +1,25 @@
 """Puts the report together and writes it."""
 
 from collections.abc import Mapping, Sequence
-from importlib.resources import files
 from pathlib import Path
-from typing import Any
-
-from jinja2 import Environment, StrictUndefined
 
 from models.inspector import Inspector
 from models.manifest import LimitOrigin, Manifest
+from training.comparison import Compared, NotCompared
 from training.data.samples import Dataset, Sample
 from training.report.cases import catches_gallery, false_rejects_gallery, misses_gallery
+from training.report.comparison import comparison_section
 from training.report.figures import history_figures, roc_figure, score_figures
 from training.report.tables import (
-    between,
     calibration_remark,
     confusion_table,
     escape_card,
     false_reject_card,
     headline,
-    percent,
     settings_tables,
     split_rows,
 )
+from training.report.templates import template
 from training.summary import Metrics, Record, summarise
 
 _SKIPPED_SHOWN = 200
@@ -37,6 +34,7 @@ def write_report(
     dataset: Dataset,
     splits: Mapping[str, Sequence[Sample]],
     history: Sequence[Mapping[str, float]],
+    comparison: Compared | NotCompared | None = None,
 ) -> None:
     """Write the report of a bundle as one HTML file that needs nothing beside it.
 
@@ -49,11 +47,12 @@ def write_report(
         splits: which photos went to which split.
         history: the epochs of fine-tuning: `epoch`, `train_loss`, `calibration_loss`,
             `calibration_accuracy`; empty without a classifier.
+        comparison: with the part's previous bundle; None if it is the first.
     """
     test = records.get("test", ())
     manifest = inspector.manifest
     labels, rows = split_rows(splits)
-    page = _template().render(
+    page = template("report.html.j2").render(
         manifest=manifest,
         provider=inspector.provider,
         headline=headline(metrics),
@@ -76,18 +75,10 @@ def write_report(
         grouped=any(row.groups < row.total for row in rows),
         settings=settings_tables(manifest),
         curves=history_figures(history),
+        comparison=comparison_section(comparison, inspector),
     )
     # A file name may hold bytes that are no UTF-8; a question mark stands for them.
     path.write_text(page, encoding="utf-8", errors="replace")
-
-
-def _template() -> Any:
-    environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters.update(percent=percent, between=between)
-    source = files("training.report").joinpath("report.html.j2").read_text(encoding="utf-8")
-    return environment.from_string(source)
 
 
 def _limit_rows(manifest: Manifest) -> list[tuple[str, str, LimitOrigin | None]]:
