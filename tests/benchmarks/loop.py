@@ -2,10 +2,10 @@
 
     python -m tests.benchmarks.loop --data ../shared/data/metal_nut --trunk ../shared/weights/FILE
 
-A bundle is trained on the photos without one class, and serves. All photos but those held out are posted and
-reviewed by a script that knows the truth; `glint dataset from-archive` and `glint train` make the next bundle,
-which is activated while the service runs. Photos that neither bundle has seen are posted before and after. With
-three turns each photo of the class is held out once. Writes its table into docs/review.md.
+A bundle is trained on the photos without one class, and serves. All photos but those held out are posted
+and reviewed by a script that knows the truth; `glint dataset from-archive` and `glint train` make the next
+bundle, which is activated while the service runs. Photos that neither bundle has seen are posted before and
+after. With three turns each photo of the class is held out once. Writes its table into docs/review.md.
 """
 
 import argparse
@@ -53,7 +53,7 @@ class Turn:
 
 
 def held_out(photos: dict[str, list[Photo]], new: str, turn: int) -> list[Photo]:
-    """A third of the new class, another each turn; a third of the other defects; a fifth of the good parts."""
+    """A third of the new class, another each turn; a third of other defects, a fifth of the good."""
     chosen = []
     for label, own in photos.items():
         if label == new:
@@ -112,23 +112,27 @@ def report(turns: Sequence[Turn], data: str, new: str) -> str:
         for opinion in OPINIONS
     ]
     head = ("held-out photos", "by", "before: never saw the class", "after the loop")
-    judged = sum(sum(turn.reviewing.decisions.values()) for turn in turns)
-    overruled = sum(turn.reviewing.decisions["overrule"] for turn in turns)
-    said = (
-        f"{data}, on {machine()}. Written by `tests/benchmarks/loop.py`. The first bundle was trained without "
-        f"`{new}`. In each of {len(turns)} turns it served with every clean part in the sample;\n"
-        f"{turns[0].posted} photos were posted, those that it was trained on among them, and judged by a script "
-        "that knows the truth;\nthe next bundle was trained on the export and activated while the service ran. "
-        f"Held out were a third of `{new}`, another in each turn,\na third of the other defects and a fifth of "
-        f"the good parts. A turn took {_minutes(turns)}. Of {judged} judgements {overruled} overruled\nthe "
-        f"service; {sum(turn.invalid for turn in turns)} photos were outside the quality gate, so they were "
-        "neither judged nor exported.\nIn brackets the 95 % interval, where each photo counts once."
-    )
     compared = "\n".join(f"- {' '.join(turn.compared)}" for turn in turns)
     return (
-        f"## The loop on real parts\n\n{said}\n\n{table(head, rows)}\n\n"
+        f"## The loop on real parts\n\n{_how(turns, data, new)}\n\n{table(head, rows)}\n\n"
         f"What `glint train` said of its bundle against the first:\n\n{compared}"
     )
+
+
+def _how(turns: Sequence[Turn], data: str, new: str) -> str:
+    """How it was measured, in words."""
+    judged = sum(sum(turn.reviewing.decisions.values()) for turn in turns)
+    overruled = sum(turn.reviewing.decisions["overrule"] for turn in turns)
+    invalid = sum(turn.invalid for turn in turns)
+    return f"""\
+{data}, on {machine()}. Written by `tests/benchmarks/loop.py`. The first bundle was
+trained without `{new}`. In each of {len(turns)} turns it served with every clean part in the sample;
+{turns[0].posted} photos were posted, those that it was trained on among them, and judged by a script that knows
+the truth; the next bundle was trained on the export and activated while the service ran. Held out were a
+third of `{new}`, another in each turn, a third of other defects and a fifth of the good parts.
+A turn took {_minutes(turns)}. Of {judged} judgements {overruled} overruled the service; {invalid} photos were
+outside the quality gate, so they were neither judged nor exported. In brackets the 95 % interval, where each
+photo counts once."""
 
 
 def _mistakes(answers: Sequence[Sequence[Answered]], label: str, opinion: str) -> str:
