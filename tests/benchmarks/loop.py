@@ -41,8 +41,9 @@ EVERY_NTH_GOOD = 5
 
 @dataclass(frozen=True)
 class Turn:
-    """One way round the loop: what was held out and answered before and after, and what lay between."""
+    """One way round the loop: the new bundle, the answers on what was held out, and what lay between."""
 
+    bundle: Path
     before: list[Answered]
     after: list[Answered]
     posted: int
@@ -90,7 +91,16 @@ def go_round(
     heads = [n for n, text in enumerate(lines) if text.startswith(("Compared with", "Not compared"))]
     compared = [text for n in heads for text in (lines[n], *_indented(lines[n + 1 :]))]
     invalid = sum(each.verdict == INVALID for each in posted)
-    return Turn(before, after, len(posted), invalid, reviewing, compared, time.monotonic() - begun)
+    return Turn(
+        bundle=made,
+        before=before,
+        after=after,
+        posted=len(posted),
+        invalid=invalid,
+        reviewing=reviewing,
+        compared=compared,
+        seconds=time.monotonic() - begun,
+    )
 
 
 def _indented(lines: Sequence[str]) -> list[str]:
@@ -127,9 +137,9 @@ def _how(turns: Sequence[Turn], data: str, new: str) -> str:
     return f"""\
 {data}, on {machine()}. Written by `tests/benchmarks/loop.py`. The first bundle was
 trained without `{new}`. In each of {len(turns)} turns it served with every clean part in the sample;
-{turns[0].posted} photos were posted, those that it was trained on among them, and judged by a script that knows
-the truth; the next bundle was trained on the export and activated while the service ran. Held out were a
-third of `{new}`, another in each turn, a third of other defects and a fifth of the good parts.
+{turns[0].posted} photos were posted, those that it was trained on among them, and judged by a script that
+knows the truth; the next bundle was trained on the export and activated while the service ran. Held out were
+a third of `{new}`, another in each turn, a third of other defects and a fifth of the good parts.
 A turn took {_minutes(turns)}. Of {judged} judgements {overruled} overruled the service; {invalid} photos were
 outside the quality gate, so they were neither judged nor exported. In brackets the 95 % interval, where each
 photo counts once."""
