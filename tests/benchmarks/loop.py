@@ -196,9 +196,10 @@ def main() -> None:
             kept = set(aside)
             line = [photo for own in photos.values() for photo in own if photo not in kept]
             turns.append(go_round(bundle, line, aside, folder / str(number), options))
-            print(report(turns, given.data.name, given.new), flush=True)
-    if not given.no_write:
-        write_section("review.md", "loop", report(turns, given.data.name, given.new))
+            text = report(turns, given.data.name, given.new)
+            print(text, flush=True)
+            if not given.no_write:
+                write_section("review.md", "loop", text)
 
 
 if __name__ == "__main__":
