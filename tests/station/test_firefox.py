@@ -71,6 +71,7 @@ def test_the_page_of_an_inspection_draws_the_map_of_the_defect(serve: Serve, fir
     assert firefox.wait_for(HEAT) > 100
     scale = "new DOMMatrix(getComputedStyle(document.getElementById('stage')).transform).a"
     before = firefox.run(f"return {scale}")
+    firefox.run("document.getElementById('window').focus()")
     firefox.press("+", "+")
     firefox.wait_for(f"{scale} > arguments[0]", before)
     fits(firefox)
