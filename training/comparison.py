@@ -178,6 +178,8 @@ def conclusion(name: str, shift: Shift) -> str:
     """One kind of mistake in a sentence; `name` is its plural."""
     if not shift.n:
         return f"{name}: no photo to tell by."
+    if not shift.before and not shift.now:
+        return f"{name}: none on {shift.n} photos, before and now."
     counts = f"{name}: {shift.before} of {shift.n} before, {shift.now} of {shift.n} now"
     if not shift.mended and not shift.made:
         return f"{counts}; the same photos."

@@ -64,7 +64,7 @@ def test_what_got_better_is_counted_and_named(tmp_path: Path, inspector: Inspect
     assert "bracket 20250101-000000" in said
     assert "the 15 photos that neither bundle was made from (7 good, 8 defective)" in said
     assert "Escapes: 8 of 8 before, 0 of 8 now; 8 mended, 0 new: better, beyond what chance" in said
-    assert "False rejects: 0 of 7 before, 0 of 7 now; the same photos." in said
+    assert "False rejects: none on 7 photos, before and now." in said
 
 
 def test_what_got_worse_comes_first(tmp_path: Path, photos: Dataset):
@@ -165,6 +165,8 @@ def test_few_differing_photos_prove_nothing():
     assert conclusion("Escapes", mended).endswith("too few photos differ to call it better.")
     even = Shift(n=9, before=2, now=2, mended=2, made=2, chance=1.0)
     assert conclusion("Escapes", even).endswith("too few photos differ to call it a difference.")
+    same = Shift(n=9, before=2, now=2, mended=0, made=0, chance=1.0)
+    assert conclusion("Escapes", same) == "Escapes: 2 of 9 before, 2 of 9 now; the same photos."
     nothing = Shift(n=0, before=0, now=0, mended=0, made=0, chance=1.0)
     assert conclusion("Escapes", nothing) == "Escapes: no photo to tell by."
 
