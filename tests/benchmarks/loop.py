@@ -13,8 +13,9 @@ import shutil
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from models.decision import CLEAN, INVALID
@@ -111,20 +112,19 @@ def _indented(lines: Sequence[str]) -> list[str]:
 def report(turns: Sequence[Turn], data: str, new: str) -> str:
     """The section of the page."""
     labels = sorted({each.photo.label for each in turns[0].before}, key=lambda x: (x != new, x == CLEAN, x))
-    rows = [
-        [
-            f"{label}: {'rejected' if label == CLEAN else 'passed'}",
-            opinion,
-            _mistakes([turn.before for turn in turns], label, opinion),
-            _mistakes([turn.after for turn in turns], label, opinion),
-        ]
-        for label in labels
-        for opinion in OPINIONS
-    ]
+    answers = ([turn.before for turn in turns], [turn.after for turn in turns])
+    rows = []
+    for label in labels:
+        for opinion in OPINIONS:
+            what = "rejected" if label == CLEAN else "passed"
+            counts = [_count(each, label, partial(_mistaken, opinion)) for each in answers]
+            rows.append([f"{label}: {what}", opinion, *counts])
+        if label != CLEAN:
+            rows.append([f"{label}: named so", "", *(_count(each, label, _named) for each in answers)])
     head = ("held-out photos", "by", "before: never saw the class", "after the loop")
     compared = "\n".join(f"- {' '.join(turn.compared)}" for turn in turns)
     return (
-        f"## The loop on real parts\n\n{_how(turns, data, new)}\n\n{table(head, rows)}\n\n"
+        f"## The loop on real parts: `{new}`\n\n{_how(turns, data, new)}\n\n{table(head, rows)}\n\n"
         f"What `glint train` said of its bundle against the first:\n\n{compared}"
     )
 
@@ -145,22 +145,27 @@ outside the quality gate, so they were neither judged nor exported. In brackets 
 photo counts once."""
 
 
-def _mistakes(answers: Sequence[Sequence[Answered]], label: str, opinion: str) -> str:
-    """How many photos of a class this opinion got wrong, over the turns."""
+def _mistaken(opinion: str, each: Answered) -> bool:
+    return each.rejected_by(opinion) == (each.photo.label == CLEAN)
+
+
+def _named(each: Answered) -> bool:
+    return each.verdict == each.photo.label
+
+
+def _count(turns: Sequence[Sequence[Answered]], label: str, counts: Callable[[Answered], bool]) -> str:
+    """How many photos of a class something is true of, over the turns."""
     given = Counter(
-        (each.photo.path, each.rejected_by(opinion))
-        for turn in answers
-        for each in turn
-        if each.photo.label == label
+        (each.photo.path, counts(each)) for turn in turns for each in turn if each.photo.label == label
     )
     photos = len({path for path, _ in given})
     # One bundle says the same each turn: its photos count once. Several bundles may differ.
     if len(given) == photos:
-        wrong = sum(rejected == (label == CLEAN) for _, rejected in given)
-        interval = rate_interval(wrong, photos)
-        return f"{wrong} of {photos} ({interval.low:.0%} to {interval.high:.0%})"
-    wrong = sum(count for (_, rejected), count in given.items() if rejected == (label == CLEAN))
-    return f"{wrong} of {given.total()} ({photos} photos, {len(answers)} bundles)"
+        found = sum(true for _, true in given)
+        interval = rate_interval(found, photos)
+        return f"{found} of {photos} ({interval.low:.0%} to {interval.high:.0%})"
+    found = sum(number for (_, true), number in given.items() if true)
+    return f"{found} of {given.total()} ({photos} photos, {len(turns)} bundles)"
 
 
 def _minutes(turns: Sequence[Turn]) -> str:
@@ -199,7 +204,7 @@ def main() -> None:
             text = report(turns, given.data.name, given.new)
             print(text, flush=True)
             if not given.no_write:
-                write_section("review.md", "loop", text)
+                write_section("review.md", f"loop {given.new}", text)
 
 
 if __name__ == "__main__":
