@@ -54,7 +54,9 @@ class Comparison(_Figures):
     version: str = Field(description="Of the earlier bundle.")
     n_photos: int
     n_reviewed: int = Field(description="Of these, photos that people judged in the archive.")
-    n_left_out: int = Field(description="Test photos that the earlier bundle, or a photo like them, saw.")
+    n_left_out: int = Field(
+        description="Test photos left out: the earlier bundle was made from them, or from their group."
+    )
     before: Metrics
     now: Metrics
     escapes: Shift
@@ -123,23 +125,23 @@ def compare(
     try:
         inspector = Inspector.load(predecessor, "cpu", precision="fp32")
         unseen = _unseen(inspector.bundle, records, dataset)
+        samples = [record.sample for record in unseen]
+        title = f"Inspecting with {inspector.manifest.version}"
+        before = inspect_samples(inspector, samples, title=title, progress=progress)
     except GlintError as error:
         return NotCompared(f"The earlier bundle cannot be used: {error}")
-    manifest = inspector.manifest
     if not unseen:
         return NotCompared(
-            f"Version {manifest.version} of {manifest.part} saw each of the {len(records)} test photos, or a "
-            "photo of the same group, when it was made; compare with new photos: `glint evaluate`."
+            f"Version {inspector.manifest.version} of {inspector.manifest.part} saw each of the "
+            f"{len(records)} test photos, or a photo of the same group, when it was made; compare with new "
+            "photos: `glint evaluate`."
         )
-    samples = [record.sample for record in unseen]
-    title = f"Inspecting with {manifest.version}"
-    before = inspect_samples(inspector, samples, title=title, progress=progress)
     pairs = [Turned(*pair) for pair in zip(before, unseen, strict=True)]
     turned = _in_order([pair for pair in pairs if _verdict(pair.before) != _verdict(pair.now)])
     reviewed = reviewed_photos(dataset.root)
     figures = Comparison(
-        part=manifest.part,
-        version=manifest.version,
+        part=inspector.manifest.part,
+        version=inspector.manifest.version,
         n_photos=len(unseen),
         n_reviewed=sum(sample.name in reviewed for sample in samples),
         n_left_out=len(records) - len(unseen),
@@ -149,16 +151,7 @@ def compare(
         false_rejects=_shift(
             [(p.before.false_reject, p.now.false_reject) for p in pairs if not p.now.defective]
         ),
-        turned=[
-            TurnedPhoto(
-                file=pair.now.sample.name,
-                label=pair.now.sample.label,
-                before=_verdict(pair.before),
-                now=_verdict(pair.now),
-                change=pair.change,
-            )
-            for pair in turned
-        ],
+        turned=[_named(pair) for pair in turned],
     )
     return Compared(figures, turned, inspector)
 
@@ -212,6 +205,17 @@ def _unseen(earlier: Bundle, records: Sequence[Record], dataset: Dataset) -> lis
         if not seen.isdisjoint((sample.sha256, sample.pixels_sha256))
     }
     return [record for record in records if (record.sample.group or record.sample.content) not in groups]
+
+
+def _named(pair: Turned) -> TurnedPhoto:
+    sample = pair.now.sample
+    return TurnedPhoto(
+        file=sample.name,
+        label=sample.label,
+        before=_verdict(pair.before),
+        now=_verdict(pair.now),
+        change=pair.change,
+    )
 
 
 def _verdict(record: Record) -> str:

@@ -12,7 +12,16 @@ from models.inspector import Inspector
 from service.review import dataset as exported
 from tests.tiny_bundle import clean_photo, make_tiny_bundle
 from tests.training.photos import paint_folder, painted_sample, record_splits
-from training.comparison import Compared, NotCompared, Shift, compare, conclusion, describe, find_predecessor
+from training.comparison import (
+    Compared,
+    NotCompared,
+    Shift,
+    Turned,
+    compare,
+    conclusion,
+    describe,
+    find_predecessor,
+)
 from training.data.layouts import read_dataset
 from training.data.origins import ORIGINS, reviewed_photos
 from training.data.samples import Dataset
@@ -191,6 +200,20 @@ def test_the_report_of_a_part_s_first_bundle_has_no_comparison(inspector: Inspec
 def test_the_report_says_why_nothing_was_compared(inspector: Inspector):
     section = comparison_section(NotCompared("It is <b>damaged</b>."), inspector)
     assert "It is &lt;b&gt;damaged&lt;/b&gt;." in section
+
+
+def test_where_there_was_no_verdict_the_photo_is_shown_without_heat(
+    tmp_path: Path, inspector: Inspector, photos: Dataset
+):
+    found = compared(earlier_bundle(tmp_path, BLIND), inspector, photos)
+    assert isinstance(found, Compared)
+    pair = found.turned[0]
+    refused = pair.before.inspection.model_copy(update={"verdict": "invalid", "score": None})
+    turned = Turned(replace(pair.before, inspection=refused), pair.now)
+    section = comparison_section(replace(found, turned=(turned,)), inspector)
+    photo, before, now = re.findall(r'src="([^"]+)"', section)
+    assert photo == before != now
+    assert "score none before" in section
 
 
 def test_the_report_escapes_names_and_passes_over_photos_that_are_gone(tmp_path: Path, inspector: Inspector):

@@ -1,7 +1,7 @@
 """The report's comparison with the part's previous bundle: what got better or worse, and on which photos."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from markupsafe import Markup
@@ -107,19 +107,16 @@ def _case(earlier: Inspector, inspector: Inspector, pair: Turned) -> TurnedCase:
     try:
         data = sample.path.read_bytes()
         photo = picture(inspector.prepare(data).photo.pixels, mask_of(sample))
-        return TurnedCase(
-            **{
-                **vars(case),
-                "photo": photo,
-                "overlay_before": _overlay(earlier, data),
-                "overlay_now": _overlay(inspector, data),
-            }
-        )
+        overlays = _overlay(earlier, pair.before, data), _overlay(inspector, pair.now, data)
     except (OSError, PhotoError, DatasetError):
         return case
+    return replace(case, photo=photo, overlay_before=overlays[0], overlay_now=overlays[1])
 
 
-def _overlay(inspector: Inspector, data: bytes) -> str:
+def _overlay(inspector: Inspector, record: Record, data: bytes) -> str:
+    """The overlay; the bare photo where there was no verdict, since its map may hold no numbers."""
+    if record.invalid:
+        return picture(inspector.prepare(data).photo.pixels)
     _, prepared, outputs = inspector.inspect(data)
     return picture(inspector.overlay(prepared, outputs))
 
