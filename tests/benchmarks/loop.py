@@ -11,7 +11,6 @@ after. With three turns each photo of the class is held out once. Writes its tab
 import argparse
 import shutil
 import tempfile
-import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -51,7 +50,6 @@ class Turn:
     invalid: int
     reviewing: Reviewing
     compared: list[str]
-    seconds: float
 
 
 def held_out(photos: dict[str, list[Photo]], new: str, turn: int) -> list[Photo]:
@@ -77,7 +75,6 @@ def go_round(
     bundle: Path, line: Sequence[Photo], aside: Sequence[Photo], folder: Path, options: Sequence[object]
 ) -> Turn:
     """Serve, post, review, export, train, activate; answers on the photos held out before and after."""
-    begun = time.monotonic()
     bundles, archive = folder / "bundles", folder / "archive"
     shutil.copytree(bundle, bundles / bundle.parent.name / bundle.name)
     with serving(bundles, archive=archive, environment={"GLINT_REVIEW_SAMPLE": "1"}) as live:
@@ -100,7 +97,6 @@ def go_round(
         invalid=invalid,
         reviewing=reviewing,
         compared=compared,
-        seconds=time.monotonic() - begun,
     )
 
 
@@ -140,7 +136,7 @@ trained without `{new}`. In each of {len(turns)} turns it served with every clea
 {turns[0].posted} photos were posted, those that it was trained on among them, and judged by a script that
 knows the truth; the next bundle was trained on the export and activated while the service ran. Held out were
 a third of `{new}`, another in each turn, a third of other defects and a fifth of the good parts.
-A turn took {_minutes(turns)}. Of {judged} judgements {overruled} overruled the service; {invalid} photos were
+Of {judged} judgements {overruled} overruled the service; {invalid} photos were
 outside the quality gate, so they were neither judged nor exported. In brackets the 95 % interval, where each
 photo counts once."""
 
@@ -166,11 +162,6 @@ def _count(turns: Sequence[Sequence[Answered]], label: str, counts: Callable[[An
         return f"{found} of {photos} ({interval.low:.0%} to {interval.high:.0%})"
     found = sum(number for (_, true), number in given.items() if true)
     return f"{found} of {given.total()} ({photos} photos, {len(turns)} bundles)"
-
-
-def _minutes(turns: Sequence[Turn]) -> str:
-    took = sorted(turn.seconds / 60 for turn in turns)
-    return f"{took[0]:.0f} to {took[-1]:.0f} minutes" if len(took) > 1 else f"{took[0]:.0f} minutes"
 
 
 def arguments() -> argparse.Namespace:
