@@ -130,10 +130,11 @@ def _how(turns: Sequence[Turn], data: str, new: str) -> str:
     judged = sum(sum(turn.reviewing.decisions.values()) for turn in turns)
     overruled = sum(turn.reviewing.decisions["overrule"] for turn in turns)
     invalid = sum(turn.invalid for turn in turns)
+    posted = " or ".join(sorted({str(turn.posted) for turn in turns}))
     return f"""\
 {data}, on {machine()}. Written by `tests/benchmarks/loop.py`. The first bundle was
 trained without `{new}`. In each of {len(turns)} turns it served with every clean part in the sample;
-{turns[0].posted} photos were posted, those that it was trained on among them, and judged by a script that
+{posted} photos were posted, those that it was trained on among them, and judged by a script that
 knows the truth; the next bundle was trained on the export and activated while the service ran. Held out were
 a third of `{new}`, another in each turn, a third of other defects and a fifth of the good parts.
 Of {judged} judgements {overruled} overruled the service; {invalid} photos were
