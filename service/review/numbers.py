@@ -100,4 +100,14 @@ def _within(column: ReadOnlyColumnCollection[str, Any], period: Period) -> list[
         conditions.append(column.time >= period.since)
     if period.until is not None:
         conditions.append(column.time < period.until)
-    return conditions
+    named = _named(period)
+    if named and column is _COLUMN:
+        own = select(inspections.c.id).where(inspections.c.id == column.inspection_id, *named)
+        return [*conditions, own.exists()]
+    return [*conditions, *named]
+
+
+def _named(period: Period) -> list[ColumnElement[bool]]:
+    """What only the wide rows say; as expressions, so that SQLite looks for the narrower conditions first."""
+    given = ((inspections.c.camera, period.camera), (inspections.c.bundle_version, period.version))
+    return [func.coalesce(field, "") == value for field, value in given if value is not None]
