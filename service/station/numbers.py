@@ -39,7 +39,7 @@ router = APIRouter(route_class=PageRoute, include_in_schema=False)
 def numbers(request: Request) -> Response:
     """The charts, the breakdown, the map of defects; shares with their intervals, and defects by class."""
     station: Station = request.app.state.station
-    desk, analyst = desk_of(request), analyst_of(request)
+    desk, analyst, words = desk_of(request), analyst_of(request), station.pages.texts["numbers"]
     days = next((each for each in SPANS if str(each) == request.query_params.get("days")), _ALL)
     question = _question(request, days, analyst.plant)
     trend = analyst.trend(question)
@@ -54,7 +54,7 @@ def numbers(request: Request) -> Response:
         found=found,
         trend=trend,
         asked=question,
-        charts=_charts(trend, analyst.plant, station.pages.texts["numbers"]["months"]),
+        charts=_charts(trend, analyst.plant, words["months"]),
         chart_size=(WIDTH, HEIGHT),
         dimensions=DIMENSIONS,
         choices={**trend.choices, "part": parts},
@@ -69,6 +69,7 @@ def numbers(request: Request) -> Response:
         confidence=round(100 * CONFIDENCE),
         most=max((count for _, count in found.defects), default=0),
         heat=_heat_colours() if placed else [],
+        script_words={name: word for name, word in words.items() if name.startswith("places")},
         judged_query=_query(question, shift=None),
         trend_query=_query(question, by=question.by),
     )

@@ -183,6 +183,8 @@ def _in_shift(found: Read, slices: Sequence[_Slice], shift: str | None) -> Mask:
 def _buckets(
     found: Read, chosen: Mask, span: _Span, slices: Sequence[_Slice], question: Question
 ) -> tuple[Bucket, ...]:
+    if not span.starts:
+        return ()
     rejects, invalid = found.rejects(), found.invalid()
     buckets = []
     for number, (begin, end) in enumerate(zip(span.starts, [*span.starts[1:], span.until], strict=True)):

@@ -31,7 +31,7 @@ async function show() {
   byId("places-where").textContent = fill(words.places_where, { ...where(cells.indexOf(most), found), most, ...found });
   byId("places-scale").hidden = false;
   const mean = await load(byId("mean"), url(places.dataset.mean));
-  if (!mean) byId("places-notes").append(` ${words.no_mean}`);
+  if (!mean) byId("places-notes").append(` ${words.places_no_mean}`);
   draw(cells, found, most, mean);
 }
 
