@@ -103,8 +103,11 @@ def _steps(chart: Chart, step: float, x: Callable[[float], float], y: Callable[[
         pen = "M"
         for number, point in enumerate(chart.points):
             value = getattr(point, side)
-            if value is not None:
+            # There is no limit where no value can lie beyond it.
+            if value is not None and 0.0 < value < 1.0:
                 left, right = x(number) - step / 2, x(number) + step / 2
                 pieces.append(f"{pen}{left:.1f} {y(value):.1f}H{right:.1f}")
                 pen = "L"
+            else:
+                pen = "M"
     return "".join(pieces)

@@ -9,7 +9,7 @@ samples alarms at nothing, unless what varies between samples is taken into its 
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from statistics import fmean
@@ -24,6 +24,7 @@ _D2 = 2 / math.sqrt(math.pi)
 FEWEST = 8
 ENOUGH = 20
 _RUN = 8
+_ROUNDING = 1e-12
 
 
 @dataclass(frozen=True)
@@ -67,23 +68,58 @@ def share_chart(counts: Sequence[int], totals: Sequence[int], least: int) -> Cha
         least: with a total below it there is no value.
     """
     shares = [count / total if total >= least else None for count, total in zip(counts, totals, strict=True)]
-    known = [(s, n) for s, n in zip(shares, totals, strict=True) if s is not None]
-    if len(known) < FEWEST:
-        return Chart(None, tuple(Point(share) for share in shares))
-    centre = sum(share * total for share, total in known) / sum(total for _, total in known)
-    widths = [math.sqrt(centre * (1.0 - centre) / total) if total else 0.0 for total in totals]
-    spread = 1.0
-    if 0.0 < centre < 1.0:
-        spread = max(1.0, _sigma([(s - centre) / math.sqrt(centre * (1 - centre) / n) for s, n in known]))
-    return _judged(shares, centre, [SIGMAS * spread * width for width in widths])
+
+    def limits_of(known: Sequence[int]) -> _Limits:
+        total = sum(totals[at] for at in known)
+        centre = sum(counts[at] for at in known) / total
+        deviations = [math.sqrt(centre * (1.0 - centre) / each) if each else 0.0 for each in totals]
+        spread = 1.0
+        if 0.0 < centre < 1.0:
+            own = [counts[at] / totals[at] for at in known]
+            scores = [(value - centre) / deviations[at] for value, at in zip(own, known, strict=True)]
+            spread = max(1.0, _sigma(scores))
+        return _Limits(centre, [SIGMAS * spread * each for each in deviations])
+
+    return _chart(shares, limits_of)
 
 
 def individuals_chart(values: Sequence[float | None]) -> Chart:
     """A chart of individual values in 0..1, its limits from the moving range of two."""
-    known = [value for value in values if value is not None]
+
+    def limits_of(known: Sequence[int]) -> _Limits:
+        own = [value for at in known if (value := values[at]) is not None]
+        return _Limits(fmean(own), [SIGMAS * _sigma(own)] * len(values))
+
+    return _chart(values, limits_of)
+
+
+@dataclass(frozen=True)
+class _Limits:
+    """The centre, and how far from it the limits of each point lie."""
+
+    centre: float
+    widths: list[float]
+
+
+def _chart(values: Sequence[float | None], limits_of: Callable[[Sequence[int]], _Limits]) -> Chart:
+    """Judge values by limits that they give themselves; `limits_of` takes the places of those that count.
+
+    What lies beyond the limits does not belong to the process that they are to describe: it is left out, and
+    they are taken anew (Montgomery, 6.2.1), as long as enough is left.
+    """
+    known = [at for at, value in enumerate(values) if value is not None]
     if len(known) < FEWEST:
         return Chart(None, tuple(Point(value) for value in values))
-    return _judged(values, fmean(known), [SIGMAS * _sigma(known)] * len(values))
+    while True:
+        limits = limits_of(known)
+        inside = [at for at in known if _is_within(values[at], limits.centre, limits.widths[at])]
+        if len(inside) == len(known) or len(inside) < FEWEST:
+            return _judged(values, limits.centre, limits.widths)
+        known = inside
+
+
+def _is_within(value: float | None, centre: float, width: float) -> bool:
+    return value is not None and abs(value - centre) <= width + _ROUNDING
 
 
 def _sigma(values: Sequence[float]) -> float:
@@ -99,7 +135,7 @@ def _judged(values: Sequence[float | None], centre: float, widths: Sequence[floa
         if value is None:
             points.append(Point(None, low, high))
             continue
-        now = (value > centre) - (value < centre)
+        now = (value > centre + _ROUNDING) - (value < centre - _ROUNDING)
         run = run + 1 if now == side and now != 0 else abs(now)
         side = now
         points.append(Point(value, low, high, _signal(value, low, high, run, side)))
@@ -107,9 +143,9 @@ def _judged(values: Sequence[float | None], centre: float, widths: Sequence[floa
 
 
 def _signal(value: float, low: float, high: float, run: int, side: int) -> Signal | None:
-    if value > high:
+    if value > high + _ROUNDING:
         return "above"
-    if value < low:
+    if value < low - _ROUNDING:
         return "below"
     if run >= _RUN:
         return "run above" if side > 0 else "run below"

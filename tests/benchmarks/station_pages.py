@@ -45,6 +45,7 @@ DOUBTFUL = 0.02
 SAMPLED = 0.01
 JUDGED = 0.25
 CHUNK = 5000
+PLANT = {"GLINT_SHIFTS": "06:00,14:00,22:00", "GLINT_TIME_ZONE": "Europe/Berlin"}
 PAINTS = {"clean": clean_photo, "scratched": scratched_photo, "anomalous": anomalous_photo}
 
 Ask = Callable[["Filled", HTTPConnection], None]
@@ -75,8 +76,8 @@ def main() -> None:
         bundle = make_tiny_bundle(folder / "bundles")
         filled = {size: fill(folder / str(size), bundle, size) for size in (SMALL, given.records)}
         with (
-            serving(bundle, archive=folder / str(SMALL)) as small,
-            serving(bundle, archive=folder / str(given.records)) as large,
+            serving(bundle, archive=folder / str(SMALL), environment=PLANT) as small,
+            serving(bundle, archive=folder / str(given.records), environment=PLANT) as large,
         ):
             sides = (Filled(large, *filled[given.records]), Filled(small, *filled[SMALL]))
             found = measure(sides, given.rounds)
@@ -221,7 +222,12 @@ PAGES: dict[str, Ask] = {
     "review of the sample": take_next("?reason=sample"),
     "one part under review": get("/station/review/{id}"),
     "judgement": judge,
+    "difference to the mean part": get("/station/inspections/{id}/difference"),
     "numbers": get("/station/numbers"),
+    "numbers of a week by hour": get("/station/numbers?days=7&by=hour"),
+    "numbers of one camera and shift": get("/station/numbers?camera=cam1&shift=06:00&by=shift"),
+    "GET /numbers/trend": get("/numbers/trend?by=shift"),
+    "GET /numbers/places": get("/numbers/places?part=bracket"),
     "GET /reviews": get("/reviews"),
     "GET /reviews/numbers": get("/reviews/numbers"),
     "GET /inspections": get("/inspections?limit=50"),

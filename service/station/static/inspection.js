@@ -99,7 +99,9 @@ function onLayers(show) {
   show();
 }
 
-const currentLayer = () => document.querySelector("[name=layer]:checked")?.value ?? "photo";
+function currentLayer() {
+  return document.querySelector("[name=layer]:checked")?.value ?? "photo";
+}
 
 function nextLayer() {
   const all = [...document.querySelectorAll("[name=layer]")];

@@ -58,6 +58,15 @@ def test_individuals_have_limits_from_their_moving_range() -> None:
     assert signals(individuals_chart([*values, 0.9]))[-1] == "above"
 
 
+def test_what_is_beyond_the_limits_does_not_widen_them() -> None:
+    usual = [0.30, 0.34, 0.31, 0.33, 0.30, 0.32, 0.35, 0.31, 0.33]
+    disturbed = individuals_chart([*usual[:5], 0.9, 0.95, *usual[5:]])
+    alone = individuals_chart(usual)
+    assert disturbed.centre == pytest.approx(alone.centre)
+    assert disturbed.points[0].high == pytest.approx(alone.points[0].high)
+    assert [number for number, signal in enumerate(signals(disturbed)) if signal] == [5, 6]
+
+
 def test_eight_in_a_row_on_one_side_signal_from_the_eighth_on() -> None:
     values = [0.50, 0.52] * 10 + [0.53] * 9
     found = signals(individuals_chart(values))
@@ -82,3 +91,4 @@ def test_a_line_without_a_reject_or_without_a_good_part_is_in_control(count: int
     assert chart.centre == share
     assert set(signals(chart)) == {None}
     assert share_chart([], [], 20).points == ()
+    assert set(signals(individuals_chart([0.3] * 12))) == {None}
