@@ -61,6 +61,7 @@ def numbers(request: Request) -> Response:
         no_camera=_NO_CAMERA,
         units=[unit for unit in UNITS if unit != "shift" or analyst.plant.shifts],
         zone=analyst.plant.zone_name,
+        since=f"{analyst.plant.local(trend.since):%Y-%m-%d %H:%M}" if trend.since else "",
         most_read=MOST_READ,
         placed=placed,
         places_query=_query(question, part=placed),

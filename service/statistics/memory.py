@@ -31,8 +31,10 @@ class Memory:
         with self._lock:
             kept, last = self._kept, self._read_at
             if kept is None or last is None or self._is_old(now):
-                self._numbers, self._begun_at = {}, now
-                self._kept = read(connection, None, None, self._most, self._numbers)
+                numbers: dict[str, int] = {}
+                self._kept = read(connection, None, None, self._most, numbers)
+                # Once it has been read: codes that are kept go with the numbers that they were read with.
+                self._numbers, self._begun_at = numbers, now
             else:
                 (settled,) = kept.places_of([last - _SETTLING])
                 new = read(connection, last - _SETTLING, None, self._most, self._numbers)

@@ -4,14 +4,19 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
+from sqlalchemy import delete
 
 from models.preprocessing import Preprocessing
 from service.archive.archive import Archive
+from service.archive.errors import ArchiveUnavailableError
+from service.archive.tables import inspections, reviews
 from service.review.desk import Desk
 from service.settings import Settings
 from service.statistics import analyst as analyst_module
+from service.statistics import memory
 from service.statistics.analyst import Analyst
 from service.statistics.question import Question
+from service.statistics.reading import Read
 from tests.service.archive.conftest import MakeEntry, record
 from tests.service.archive.test_retention import make_older
 from tests.service.review.conftest import Record, says
@@ -55,6 +60,36 @@ def test_a_verdict_that_was_taken_back_is_none(
     assert counted(analyst) == (1, 1, 0)
     archive.submit_withdrawal(entry.inspection, "the canary failed").result()
     assert counted(analyst) == (0, 0, 1)
+
+
+def test_after_an_hour_all_is_read_again_and_a_failure_then_mixes_nothing_up(
+    analyst: Analyst, archive: Archive, make_entry: MakeEntry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entries = [make_entry(kind, camera=camera) for kind, camera in (("clean", "cam1"), ("scratched", "cam2"))]
+    for entry in entries:
+        record(archive, entry)
+        # Long enough ago that only an hourly reading reads them again.
+        make_older(archive, entry.inspection.id, 1)
+    assert counted(analyst, camera="cam2") == (1, 1, 0)
+    with archive.holdings.database.writing() as connection:
+        connection.execute(delete(reviews))
+        connection.execute(delete(inspections).where(inspections.c.id == entries[0].inspection.id))
+    monkeypatch.setattr(memory, "_LONGEST", timedelta(0))
+    whole = memory.read
+
+    def fail(*given: object) -> Read:
+        whole(*given)
+        raise ArchiveUnavailableError("the disk is gone")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(memory, "read", fail)
+        with pytest.raises(ArchiveUnavailableError):
+            analyst.trend(Question())
+    monkeypatch.setattr(memory, "_LONGEST", timedelta(hours=1))
+    assert counted(analyst, camera="cam2") == (1, 1, 0)
+    monkeypatch.setattr(memory, "_LONGEST", timedelta(0))
+    assert counted(analyst) == (1, 1, 0)
+    assert counted(analyst, camera="cam1") == (0, 0, 0)
 
 
 def test_only_the_newest_are_kept_and_older_times_are_read_when_asked_for(
