@@ -196,10 +196,8 @@ def _escaped(connection: Connection, read: Read, chosen: Mask, question: Questio
         .limit(MOST_PLACED)
     )
     found = connection.execute(query).all()
-    places = read.places_of(row.time for row in found)
-    ids = [
-        row.inspection_id for row, at in zip(found, places, strict=True) if at < len(chosen) and chosen[at]
-    ]
+    asked = read.are_among(chosen, (row.time for row in found))
+    ids = [row.inspection_id for row, is_asked in zip(found, asked, strict=True) if is_asked]
     return _rows(connection, inspections.c.id.in_, ids)
 
 

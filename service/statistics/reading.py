@@ -53,9 +53,13 @@ class Read:
 
     def places_of(self, moments: Iterable[datetime]) -> list[int]:
         """How many of the inspections came before each of these moments."""
-        stamps = np.array([moment.astimezone(UTC).replace(tzinfo=None) for moment in moments], "<M8[us]")
-        places: list[int] = np.searchsorted(self.times, stamps).tolist()
+        places: list[int] = np.searchsorted(self.times, _stamps(moments)).tolist()
         return places
+
+    def are_among(self, chosen: Mask, moments: Iterable[datetime]) -> list[bool]:
+        """Whether one of the chosen was recorded at each of these moments."""
+        found: list[bool] = np.isin(_stamps(moments), self.times[chosen]).tolist()
+        return found
 
     def from_(self, first: int, last: int | None = None, *, cut: bool = False) -> "Read":
         """Those from one place to another; `cut` says that there were more that belong to them."""
@@ -148,6 +152,10 @@ def _joined() -> Any:
     column = inspections.c
     text = column.part + _SEPARATOR + func.coalesce(column.camera, "")
     return text + _SEPARATOR + column.bundle_version + _SEPARATOR + column.verdict
+
+
+def _stamps(moments: Iterable[datetime]) -> npt.NDArray[np.datetime64]:
+    return np.array([moment.astimezone(UTC).replace(tzinfo=None) for moment in moments], "<M8[us]")
 
 
 def _split(text: str) -> Names:

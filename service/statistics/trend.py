@@ -133,14 +133,17 @@ def trend_of(found: Read, question: Question, plant: PlantTime, now: datetime) -
 
 def _span(found: Read, question: Question, plant: PlantTime, now: datetime) -> _Span:
     until = min(question.until or now, now) + timedelta(microseconds=question.until is None)
+    oldest = found.oldest
     # What came before the first inspection is no bucket.
-    since = max((each for each in (question.since, found.oldest) if each), default=until)
+    since = max(question.since, oldest) if question.since and oldest else question.since or oldest or until
+    if oldest is None or not oldest < until or not since < until:
+        return _Span(min(since, until), until, (), shortened=False)
     unit = timedelta(hours=1) if question.by == "hour" else timedelta(days=1)
     earliest = until - (MOST_BUCKETS + 1) * unit
-    missed = found.cut and (question.since is None or question.since < since)
+    missed = found.cut and (question.since is None or question.since < oldest)
     shortened = missed or since < earliest
     since = max(since, earliest)
-    starts = plant.starts(question.by, since, until) if since < until else []
+    starts = plant.starts(question.by, since, until)
     if len(starts) > MOST_BUCKETS:
         starts, shortened = starts[-MOST_BUCKETS:], True
         since = max(since, starts[0])

@@ -63,6 +63,22 @@ def test_what_cannot_be_asked_is_named(client: TestClient, start: StartClient) -
         assert without.get(path).json()["code"] == "archive_off"
 
 
+def test_times_at_the_end_of_the_calendar_hold_nothing(client: TestClient) -> None:
+    inspect_some(client)
+    first, last = "0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z"
+    for asked, count in (
+        ({"from": first, "to": last}, 4),
+        ({"to": first}, 0),
+        ({"from": last}, 0),
+        ({"from": last, "to": first}, 0),
+    ):
+        for by in ("hour", "shift", "day"):
+            found = client.get("/numbers/trend", params={**asked, "by": by}).json()
+            assert sum(bucket["inspected"] for bucket in found["buckets"]) == count, (asked, by)
+        places = client.get("/numbers/places", params={**asked, "part": "bracket"}).json()
+        assert places["defects"] == count / 2
+
+
 def test_only_operators_may_ask(start: StartClient, tmp_path: Path) -> None:
     keys = tmp_path / "keys.json"
     camera, _ = add_key(keys, "line", "camera")

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
-from sqlalchemy import delete
+from sqlalchemy import delete, select, update
 
 from models.preprocessing import Preprocessing
 from service.archive.archive import Archive
@@ -139,6 +139,26 @@ def test_drawings_of_operators_count_for_regions_and_good_parts_not_at_all(
     rows, columns = np.nonzero(found.cells >= 2)
     assert (columns.min(), columns.max()) == (16, 23)
     assert (rows.min(), rows.max()) == (20, 31)
+
+
+def test_what_only_an_operator_found_counts_in_its_own_time(
+    analyst: Analyst, archive: Archive, inspect: Record, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = Desk(archive.holdings)
+    escaped = inspect("clean")
+    desk.judge(escaped, says("overrule", label="dented", mask=drawing()))
+    make_older(archive, escaped, 10)
+    with archive.holdings.database.writing() as connection:
+        own = select(inspections.c.time).where(inspections.c.id == escaped).scalar_subquery()
+        connection.execute(update(reviews).where(reviews.c.inspection_id == escaped).values(time=own))
+    for _ in range(2):
+        inspect("clean")
+    assert analyst.places(Question(part="bracket")).defects == 1
+    lately = datetime.now(UTC) - timedelta(days=1)
+    assert analyst.places(Question(part="bracket", since=lately)).defects == 0
+    monkeypatch.setattr(analyst_module, "MOST_READ", 2)
+    fresh = Analyst(archive.holdings, analyst.plant, lambda part: SQUARE)
+    assert fresh.places(Question(part="bracket")).defects == 0, "it is before those that are kept"
 
 
 def test_a_photo_of_another_shape_lies_between_mirrored_borders(
