@@ -108,6 +108,11 @@ def _within(column: ReadOnlyColumnCollection[str, Any], period: Period) -> list[
 
 
 def _named(period: Period) -> list[ColumnElement[bool]]:
-    """What only the wide rows say; as expressions, so that SQLite looks for the narrower conditions first."""
-    given = ((inspections.c.camera, period.camera), (inspections.c.bundle_version, period.version))
-    return [func.coalesce(field, "") == value for field, value in given if value is not None]
+    """What only the wide rows say. A camera's are found by its index; a version has none."""
+    column = inspections.c
+    conditions: list[ColumnElement[bool]] = []
+    if period.camera is not None:
+        conditions.append(column.camera == period.camera if period.camera else column.camera.is_(None))
+    if period.version is not None:
+        conditions.append(column.bundle_version == period.version)
+    return conditions

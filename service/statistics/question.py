@@ -14,7 +14,7 @@ MOST_READ = 200_000
 # Points of a chart.
 MOST_BUCKETS = 200
 # Defects on the map of where they lie, and the drawings of operators among them, which take longer to read.
-MOST_PLACED = 1000
+MOST_PLACED = 500
 MOST_MASKS = 40
 
 
