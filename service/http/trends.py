@@ -131,7 +131,9 @@ class PlacesAnswer(BaseModel):
     )
     defects: int = Field(description="How many have a place.")
     drawn: int = Field(description="Of these, as operators drew them; the others as the boxes of regions.")
-    without_place: int = Field(description="Defects without a region: found by the classifier alone.")
+    without_place: int = Field(
+        description="Defects without a region, such as those that the classifier alone found."
+    )
     good: int = Field(description="Left out: operators say that they are good.")
     shortened: bool = Field(description="There are more; only the newest count.")
 

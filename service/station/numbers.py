@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from service.access.rules import STATION
 from service.archive.errors import PictureError
+from service.http.fields import check_text
 from service.http.judgements import desk_of
 from service.http.trends import analyst_of
 from service.plant_time import UNITS, Unit
@@ -30,7 +31,6 @@ SPANS = (1, 7, 30, 90)
 _ALL = 0
 _USUAL: Mapping[int, Unit] = {1: "hour", 7: "shift"}
 _NO_CAMERA = "-"
-_LONGEST_NAME = 128
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
@@ -99,11 +99,15 @@ def _heat_colours() -> list[str]:
 
 
 def _question(request: Request, days: int, plant: "PlantTime") -> Question:
-    """What the page is asked for; what cannot be asked for is left out."""
+    """What the page is asked for; units and shifts that there are not are passed over.
+
+    Raises:
+        RequestError: `bad_field`, when a name holds what no name can.
+    """
     asked = request.query_params
 
     def text(name: str) -> str | None:
-        return (asked.get(name) or "")[:_LONGEST_NAME] or None
+        return check_text(name, asked.get(name, "")) or None
 
     usual = _USUAL.get(days, "day")
     by = next((unit for unit in UNITS if unit == asked.get("by")), usual)

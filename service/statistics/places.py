@@ -33,7 +33,7 @@ class Places:
         cells: int64 [rows, columns] over the model's input; without a bundle, over the photo.
         defects: how many have a place.
         drawn: how many of them are as an operator drew them; the others are the boxes of their regions.
-        without_place: defects that no place was told of: the classifier alone found them.
+        without_place: defects of which no place is known, such as those that the classifier alone found.
         good: left out, since an operator says that they are good.
         shortened: there are more, and only the newest were taken.
     """

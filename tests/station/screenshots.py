@@ -23,7 +23,7 @@ from tests.station.posting import post
 
 DESKTOP = {"width": 1920, "height": 1080}
 TABLET = {"width": 1280, "height": 800}
-WHOLE_PAGE = {"width": 1280, "height": 2060}
+WHOLE_PAGE = {"width": 1280, "height": 2390}
 PLANT = {"GLINT_SHIFTS": "06:00,14:00,22:00", "GLINT_TIME_ZONE": "Europe/Berlin"}
 _PHOTOS = 60
 _DEFECTS = 0.12
@@ -101,7 +101,7 @@ def main(bundles: Path, photos: Path) -> None:
         page.screenshot(path=DOCS / "station" / "board-stale.jpg", type="jpeg", quality=60)
         add_history(Path(archive))
         with serving(bundles, archive=Path(archive), environment=PLANT) as filled:
-            take(browser, filled, "/station/numbers?days=30&by=shift", WHOLE_PAGE, "numbers", quality=55)
+            take(browser, filled, "/station/numbers?days=30&by=shift", WHOLE_PAGE, "numbers", quality=50)
         keys = Path(archive) / "keys.json"
         add_key(keys, "Ada", "operator")
         with serving(bundles, "--keys", str(keys), environment={"GLINT_OPEN_HEALTH": "true"}) as guarded:
