@@ -3,7 +3,7 @@
 W. A. Shewhart, "Economic Control of Quality of Manufactured Product" (1931): limits at three sigma.
 D. C. Montgomery, "Introduction to Statistical Quality Control", 7th ed. (2013): the p-chart for samples of
 varying size (7.2.2), the chart of individual measurements with its moving range (6.4), eight in a row on one
-side of the centre (table 6.1, after Western Electric).
+side of the centre (table 5.1, after Western Electric).
 D. B. Laney, "Improved control charts for attributes", Quality Engineering 14 (2002): a p-chart of large
 samples alarms at nothing, unless what varies between samples is taken into its limits.
 """
@@ -105,7 +105,7 @@ def _chart(values: Sequence[float | None], limits_of: Callable[[Sequence[int]], 
     """Judge values by limits that they give themselves; `limits_of` takes the places of those that count.
 
     What lies beyond the limits does not belong to the process that they are to describe: it is left out, and
-    they are taken anew (Montgomery, 6.2.1), as long as enough is left.
+    they are taken anew (Montgomery, 6.2, on trial limits), as long as enough is left.
     """
     known = [at for at, value in enumerate(values) if value is not None]
     if len(known) < FEWEST:
