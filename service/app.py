@@ -36,6 +36,7 @@ from service.http.routes import router
 from service.http.trends import router as trends_router
 from service.inspection import InspectionService
 from service.orders import Seen
+from service.past_bundles import preprocessing_of
 from service.readiness import readiness_of
 from service.registry import Registry
 from service.review.opening import open_desk
@@ -96,7 +97,7 @@ def create_app(
     app.state.keys = keys
     app.state.archive = archive
     app.state.desk = open_desk(archive)
-    app.state.analyst = open_analyst(archive, settings.plant_time, registry.preprocessing)
+    app.state.analyst = open_analyst(archive, settings.plant_time, partial(preprocessing_of, registry))
     app.state.readiness = readiness = partial(readiness_of, registry, archive, keys)
     telemetry = Telemetry(settings, registry, os.environ, readiness, archive.status if archive else None)
     app.state.telemetry = telemetry

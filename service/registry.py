@@ -19,18 +19,9 @@ from service.errors import (
 from service.loading import LoadedPart, load_part
 from service.settings import Settings
 from service.status import Activated, PartStatus, Readiness
-from service.versions import (
-    ActiveVersions,
-    Version,
-    bundle_beside,
-    bundle_to_serve,
-    parts_to_serve,
-    versions_of,
-)
+from service.versions import ActiveVersions, Version, bundle_to_serve, parts_to_serve, versions_of
 
 if TYPE_CHECKING:
-    from models.bundle import Bundle
-    from models.preprocessing import Preprocessing
     from service.batching import Batcher
 
 log = logging.getLogger(__name__)
@@ -157,18 +148,6 @@ class Registry:
         if part not in self._paths:
             raise NotReadyError(f"The bundles of {part} cannot be listed. {self._statuses[part].reason}")
         return versions_of(part, self._paths[part])
-
-    def bundle(self, part: str, version: str) -> "Bundle | None":
-        """A bundle of a part, whether it serves or not; None if it is not there any more, or damaged."""
-        loaded = self._parts.get(part)
-        if loaded is not None and loaded.inspector.manifest.version == version:
-            return loaded.inspector.bundle
-        return bundle_beside(part, self._paths[part], version) if part in self._paths else None
-
-    def preprocessing(self, part: str) -> "Preprocessing | None":
-        """How photos of a part lie in the model's input now; None if the part is not served."""
-        loaded = self._parts.get(part)
-        return loaded.inspector.manifest.preprocessing if loaded else None
 
     def activate(self, part: str, version: str) -> Activated:
         """Load another bundle of a part beside the one that serves, prove it, and put it in its place.

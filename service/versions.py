@@ -2,7 +2,6 @@
 
 import json
 import logging
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,7 +10,6 @@ from pathlib import Path
 from models.bundle import MANIFEST, Bundle, FoundBundles
 from models.errors import BundleError
 from models.files import write_whole
-from models.manifest import NAME_PATTERN
 from service.errors import SettingsError
 
 ACTIVE = "active.json"
@@ -47,17 +45,6 @@ def versions_of(part: str, newest: Path) -> list[Version]:
         if manifest.part == part:
             found.append(Version(manifest.version, path, manifest.created))
     return found
-
-
-def bundle_beside(part: str, newest: Path, version: str) -> Bundle | None:
-    """The bundle of this version beside another one of its part; None if there is none that can be read."""
-    if not re.fullmatch(NAME_PATTERN, version):
-        return None
-    try:
-        found = Bundle.open(newest.parent / version, verify=False)
-    except BundleError:
-        return None
-    return found if (found.manifest.part, found.manifest.version) == (part, version) else None
 
 
 def parts_to_serve(

@@ -11,6 +11,7 @@ from models.formats import PhotoLimits
 from service.archive.errors import PictureError, UnknownInspectionError
 from service.archive.filters import Filters
 from service.archive.records import Record
+from service.past_bundles import bundle_of
 from service.registry import Registry
 from service.settings import Settings
 from service.station.entries import Entry, entry_of_record
@@ -139,7 +140,7 @@ class Sources:
 
     def lacks_difference(self, inspection: Inspection) -> Lack | None:
         """Why there is no difference to the mean clean part; None if there is one."""
-        bundle = self._registry.bundle(inspection.part, inspection.bundle_version)
+        bundle = bundle_of(self._registry, inspection.part, inspection.bundle_version)
         if bundle is None:
             return "version_gone"
         from models.mean_part import MEAN_PART
@@ -156,7 +157,7 @@ class Sources:
             ServiceError: when the archive cannot be asked.
         """
         inspection = shown.inspection
-        bundle = self._registry.bundle(inspection.part, inspection.bundle_version)
+        bundle = bundle_of(self._registry, inspection.part, inspection.bundle_version)
         if bundle is None:
             raise PictureError(
                 "version_gone",

@@ -130,6 +130,18 @@ def test_the_difference_is_to_the_bundle_that_judged(tmp_path: Path, start: Star
     assert (answer.status_code, answer.json()["code"]) == (404, "version_gone")
 
 
+def test_a_part_that_is_not_served_now_has_its_difference_all_the_same(
+    tmp_path: Path, start: StartClient
+) -> None:
+    bundle = make_tiny_bundle(tmp_path / "bundles")
+    kept = {"bundles": tmp_path / "bundles", "archive": str(tmp_path / "archive")}
+    found = post(start(**kept), encode(scratched_photo()))
+    (bundle / "inspector.onnx").write_bytes(b"damaged")
+    client = start(**kept)
+    assert client.get("/parts").json() == []
+    assert pixels_of(client.get(f"/station/inspections/{found}/difference")).shape == (64, 64, 3)
+
+
 def test_pictures_that_are_gone_are_said_to_be(start: StartClient) -> None:
     client = start(archive_photos="none")
     found = post(client, encode(scratched_photo()))
