@@ -33,8 +33,10 @@ from service.http.problems import install_problem_handlers
 from service.http.requests import CloseUnreadUploads, RequestIds, UnforeseenErrors
 from service.http.reviews import router as reviews_router
 from service.http.routes import router
+from service.http.trends import router as trends_router
 from service.inspection import InspectionService
 from service.orders import Seen
+from service.past_bundles import preprocessing_of
 from service.readiness import readiness_of
 from service.registry import Registry
 from service.review.opening import open_desk
@@ -45,6 +47,7 @@ from service.station.feed import Feed
 from service.station.routes import router as station_router
 from service.station.sources import Sources
 from service.station.station import Station
+from service.statistics.analyst import open_analyst
 from service.telemetry.telemetry import Telemetry
 
 if TYPE_CHECKING:
@@ -94,6 +97,7 @@ def create_app(
     app.state.keys = keys
     app.state.archive = archive
     app.state.desk = open_desk(archive)
+    app.state.analyst = open_analyst(archive, settings.plant_time, partial(preprocessing_of, registry))
     app.state.readiness = readiness = partial(readiness_of, registry, archive, keys)
     telemetry = Telemetry(settings, registry, os.environ, readiness, archive.status if archive else None)
     app.state.telemetry = telemetry
@@ -111,6 +115,7 @@ def create_app(
     app.include_router(judgements_router)
     app.include_router(reviews_router)
     app.include_router(numbers_router)
+    app.include_router(trends_router)
     app.include_router(metrics_router)
     app.include_router(bundles_router)
     app.include_router(station_router)

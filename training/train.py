@@ -30,6 +30,7 @@ from training.finetune import finetune
 from training.golden import write_golden
 from training.images import load_images
 from training.limits import HeldOutScores, choose_limits, held_out_scores
+from training.mean_part import write_mean
 from training.packaging import BundleDraft, Findings, check_destination, name_leftovers
 from training.progress import track
 from training.quality import calibration_reference, check_gate_names, learn_gate
@@ -129,6 +130,8 @@ def train(config: TrainConfig) -> Trained:
         )
         metrics = summarise(records["test"])
         draft.write_splits(split)
+        trained_on = zip(images["train"], split.train, strict=True)
+        write_mean(draft.folder, (image for image, sample in trained_on if sample.label == CLEAN))
         golden = write_golden(
             draft.folder, records["test"] or records["calibration"], variants.rehearsals(unfinished)
         )

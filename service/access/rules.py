@@ -41,6 +41,7 @@ RULES = (
     Rule("GET", "/reviews", "operator"),
     Rule("GET", "/reviews/**", "operator"),
     Rule("POST", "/reviews/**", "operator"),
+    Rule("GET", "/numbers/**", "operator"),
     Rule("GET", SIGN_IN, None),
     Rule("POST", SIGN_IN, None),
     Rule("POST", f"{STATION}sign-out", None),

@@ -42,6 +42,8 @@ _KNOWN: Mapping[str, tuple[int, str]] = {
     "photo_not_kept": (404, "The photo was not kept"),
     "photo_removed": (404, "The photo was removed"),
     "no_overlay": (404, "There is no overlay"),
+    "no_mean": (404, "There is no mean clean part"),
+    "version_gone": (404, "The bundle is not there any more"),
     "no_mask": (404, "There is no mask"),
     "unknown_judgement": (404, "No such judgement"),
     "judged_meanwhile": (409, "Another judgement came first"),

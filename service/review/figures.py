@@ -8,11 +8,16 @@ from service.review.intervals import Share
 
 @dataclass(frozen=True)
 class Period:
-    """Which inspections count: `since` is included, `until` is not; None does not restrict."""
+    """Which inspections count: `since` is included, `until` is not; None does not restrict.
+
+    An empty `camera` asks for those that named none.
+    """
 
     part: str | None = None
     since: datetime | None = None
     until: datetime | None = None
+    camera: str | None = None
+    version: str | None = None
 
 
 @dataclass(frozen=True)

@@ -45,6 +45,7 @@ DOUBTFUL = 0.02
 SAMPLED = 0.01
 JUDGED = 0.25
 CHUNK = 5000
+PLANT = {"GLINT_SHIFTS": "06:00,14:00,22:00", "GLINT_TIME_ZONE": "Europe/Berlin"}
 PAINTS = {"clean": clean_photo, "scratched": scratched_photo, "anomalous": anomalous_photo}
 
 Ask = Callable[["Filled", HTTPConnection], None]
@@ -75,12 +76,13 @@ def main() -> None:
         bundle = make_tiny_bundle(folder / "bundles")
         filled = {size: fill(folder / str(size), bundle, size) for size in (SMALL, given.records)}
         with (
-            serving(bundle, archive=folder / str(SMALL)) as small,
-            serving(bundle, archive=folder / str(given.records)) as large,
+            serving(bundle, archive=folder / str(SMALL), environment=PLANT) as small,
+            serving(bundle, archive=folder / str(given.records), environment=PLANT) as large,
         ):
             sides = (Filled(large, *filled[given.records]), Filled(small, *filled[SMALL]))
+            first_ms = first_question(sides[0])
             found = measure(sides, given.rounds)
-    text = report(found, given.records, given.rounds)
+    text = report(found, given.records, given.rounds, first_ms)
     print(text)
     if given.docs:
         write_section("performance.md", "station pages", text)
@@ -159,6 +161,13 @@ def records(models: dict[str, Record], count: int) -> Sequence[Record]:
     return made
 
 
+def first_question(filled: Filled) -> float:
+    """Milliseconds of the first page of numbers, which reads all inspections; later ones read what is new."""
+    begun = time.perf_counter()
+    get("/station/numbers")(filled, filled.live.connect())
+    return 1e3 * (time.perf_counter() - begun)
+
+
 def measure(sides: tuple[Filled, Filled], rounds: int) -> dict[str, tuple[list[float], list[float]]]:
     """Milliseconds of every request of every page: of the large archive, and of the small one."""
     found: dict[str, tuple[list[float], list[float]]] = {name: ([], []) for name in PAGES}
@@ -221,14 +230,19 @@ PAGES: dict[str, Ask] = {
     "review of the sample": take_next("?reason=sample"),
     "one part under review": get("/station/review/{id}"),
     "judgement": judge,
+    "difference to the mean part": get("/station/inspections/{id}/difference"),
     "numbers": get("/station/numbers"),
+    "numbers of a week by hour": get("/station/numbers?days=7&by=hour"),
+    "numbers of one camera and shift": get("/station/numbers?camera=cam1&shift=06:00&by=shift"),
+    "GET /numbers/trend": get("/numbers/trend?by=shift"),
+    "GET /numbers/places": get("/numbers/places?part=bracket"),
     "GET /reviews": get("/reviews"),
     "GET /reviews/numbers": get("/reviews/numbers"),
     "GET /inspections": get("/inspections?limit=50"),
 }
 
 
-def report(found: dict[str, tuple[list[float], list[float]]], size: int, rounds: int) -> str:
+def report(found: dict[str, tuple[list[float], list[float]]], size: int, rounds: int, first_ms: float) -> str:
     """The table, and how it came about."""
     rows = []
     for name, (large, small) in found.items():
@@ -251,7 +265,8 @@ def report(found: dict[str, tuple[list[float], list[float]]], size: int, rounds:
 Archive of {size:,} inspections in SQLite: 6 % defects, 2 % doubtful, 1 % of the clean ones in the sample, a
 quarter of those judged. {rounds} requests of each page, in turns with a service on {SMALL:,} inspections; a
 page of the queue is the redirect and the page behind it. {machine()}. The slowest p95 is
-{slowest:.0f} ms; {LIMIT_MS:.0f} ms are allowed.
+{slowest:.0f} ms; {LIMIT_MS:.0f} ms are allowed. The first page of numbers after a start, and one every
+hour, reads all inspections: {first_ms:.0f} ms, which is not in the table.
 
 {table(head, rows)}"""
 

@@ -18,10 +18,13 @@ from playwright.sync_api import Browser, sync_playwright
 from service.access.commands import add_key
 from tests.benchmarks.report import DOCS
 from tests.service.live import Live, serving
+from tests.station.history import add_history
 from tests.station.posting import post
 
 DESKTOP = {"width": 1920, "height": 1080}
 TABLET = {"width": 1280, "height": 800}
+WHOLE_PAGE = {"width": 1280, "height": 2390}
+PLANT = {"GLINT_SHIFTS": "06:00,14:00,22:00", "GLINT_TIME_ZONE": "Europe/Berlin"}
 _PHOTOS = 60
 _DEFECTS = 0.12
 _SEED = 3
@@ -41,7 +44,15 @@ def post_some(live: Live, photos: Path, count: int, seed: int) -> list[tuple[str
     return answers
 
 
-def take(browser: Browser, live: Live, path: str, size: dict[str, int], name: str, act: str = "") -> None:
+def take(
+    browser: Browser,
+    live: Live,
+    path: str,
+    size: dict[str, int],
+    name: str,
+    act: str = "",
+    quality: int = 72,
+) -> None:
     """Write docs/station/<name>.jpg."""
     page = browser.new_page(viewport=size, base_url=f"http://127.0.0.1:{live.port}")
     page.goto(path)
@@ -49,7 +60,7 @@ def take(browser: Browser, live: Live, path: str, size: dict[str, int], name: st
     if act:
         page.evaluate(act)
         page.wait_for_timeout(700)
-    page.screenshot(path=DOCS / "station" / f"{name}.jpg", type="jpeg", quality=72)
+    page.screenshot(path=DOCS / "station" / f"{name}.jpg", type="jpeg", quality=quality)
     page.close()
 
 
@@ -78,6 +89,8 @@ def main(bundles: Path, photos: Path) -> None:
         take(
             browser, live, path, TABLET, "inspection-zoom", "document.querySelector('[data-region]').click()"
         )
+        choose = "document.querySelector('[value=difference]').click()"
+        take(browser, live, path, TABLET, "inspection-difference", choose)
         take(browser, live, f"/station/review/{defect}", TABLET, "review")
         page = browser.new_page(viewport=DESKTOP)
         page.goto(f"http://127.0.0.1:{live.port}/")
@@ -86,6 +99,9 @@ def main(bundles: Path, photos: Path) -> None:
         live.process.wait()
         time.sleep(4)
         page.screenshot(path=DOCS / "station" / "board-stale.jpg", type="jpeg", quality=60)
+        add_history(Path(archive))
+        with serving(bundles, archive=Path(archive), environment=PLANT) as filled:
+            take(browser, filled, "/station/numbers?days=30&by=shift", WHOLE_PAGE, "numbers", quality=50)
         keys = Path(archive) / "keys.json"
         add_key(keys, "Ada", "operator")
         with serving(bundles, "--keys", str(keys), environment={"GLINT_OPEN_HEALTH": "true"}) as guarded:

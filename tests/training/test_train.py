@@ -13,12 +13,14 @@ from models.bundle import Bundle
 from models.errors import ExportError, UsageError
 from models.inspector import Inspector
 from models.manifest import check_part_name
+from models.mean_part import read_mean
 from models.networks.padim import PadimConfig
 from models.quality import READING_NAMES
 from tests.tiny_bundle import encode
 from training.config import TrainConfig
 from training.evaluation import evaluate_bundle
 from training.finetune import FinetuneConfig
+from training.images import load_images
 from training.packaging import BundleDraft
 from training.rendering.demo import render_parts
 from training.train import train
@@ -60,6 +62,13 @@ def test_bundle_is_complete_and_verifies(trained) -> None:
     assert sum(name.startswith("golden/") for name in names) == 5
     assert [path.name for path in bundle.path.parent.iterdir()] == [bundle.manifest.version]
     assert Inspector.load(bundle.path, "cpu").check_golden() == []
+
+
+def test_the_mean_of_the_clean_training_photos_travels_with_the_bundle(trained) -> None:
+    mean = read_mean(Bundle.open(trained.bundle.path))
+    clean = [sample for sample in trained.split.train if sample.label == "clean"]
+    expected = load_images(clean, trained.bundle.manifest.preprocessing, progress=False).mean(axis=0)
+    assert np.abs(mean - expected).max() <= 0.5
 
 
 def test_the_fp16_form_travels_with_how_far_it_is_from_fp32(trained) -> None:
