@@ -24,7 +24,8 @@ from models.session import Device
 from training.data.layouts import read_dataset
 from training.data.samples import Sample, Skipped
 from training.progress import track
-from training.summary import Metrics, Record, summarise
+from training.sign_off import DEFECT_RATE, Estimate
+from training.summary import Metrics, Record, share_of_defect, summarise
 
 __all__ = [
     "Evaluation",
@@ -108,11 +109,12 @@ def evaluate_bundle(
     include_all: bool,
     progress: bool,
     precision: WantedPrecision = "auto",
+    defect_rate: float = DEFECT_RATE,
 ) -> Evaluation:
     """Inspect a folder of labelled photos with a bundle.
 
     Photos that the bundle was trained or calibrated on are known by their digests, of the bytes or of the
-    pixels, and left out, unless `include_all`.
+    pixels, and left out, unless `include_all`. `defect_rate` is the share of defective parts on the line.
 
     Raises:
         BundleError, DeviceError, PrecisionError: when the bundle cannot be loaded as asked for.
@@ -134,7 +136,7 @@ def evaluate_bundle(
         )
     records = inspect_samples(inspector, chosen, title="Inspecting", progress=progress)
     return Evaluation(
-        metrics=summarise(records),
+        metrics=summarise(records, defect_rate),
         records=tuple(records),
         bundle=bundle,
         part=manifest.part,
@@ -165,7 +167,13 @@ def print_evaluation(evaluation: Evaluation, console: Console | None = None) -> 
         table.add_row(name, *_rate_cells(rate, total, kind))
     for name, value in _areas(metrics).items():
         table.add_row(name, "none" if value is None else f"{value:.4f}")
+    for each in metrics.recall_at:
+        low, high = each.interval.low, each.interval.high
+        cells = (f"{each.recall:.2%}", f"{each.caught} of {metrics.n_defective} defective")
+        table.add_row(f"recall at {each.false_rejects:.1%} false rejects", *cells, f"{low:.2%} to {high:.2%}")
     console.print(table)
+    console.print()
+    console.print(_cost_table(metrics))
     if metrics.per_class:
         console.print()
         console.print(_class_table(metrics))
@@ -203,7 +211,24 @@ def _areas(metrics: Metrics) -> dict[str, float | None]:
         "AUROC, anomaly": metrics.image_auroc.anomaly,
         "pixel AUROC": metrics.pixel_auroc,
         "AU-PRO (30 %)": metrics.aupro,
+        "AU-PRO (5 %)": metrics.aupro_5,
     }
+
+
+def _cost_table(metrics: Metrics) -> Table:
+    cost = metrics.cost
+    heading = f"of {cost.parts} parts, {cost.defect_rate:.2%} of them defective"
+    table = Table(heading, "value", "95 % interval", box=None, padding=(0, 3, 0, 0))
+    for name, estimate in (("false rejects", cost.false_rejects), ("escapes", cost.escapes)):
+        table.add_row(name, *_estimate_cells(estimate, "{:.1f}"))
+    table.add_row("defective among the rejected", *_estimate_cells(cost.positive_predictive_value, "{:.1%}"))
+    return table
+
+
+def _estimate_cells(estimate: Estimate | None, form: str) -> tuple[str, str]:
+    if estimate is None:
+        return "none", ""
+    return form.format(estimate.value), f"{form.format(estimate.low)} to {form.format(estimate.high)}"
 
 
 def _rate_cells(rate: RateInterval | None, total: int, kind: str) -> tuple[str, str, str]:
@@ -235,13 +260,14 @@ def _prepare(inspector: Inspector, sample: Sample) -> Prepared | PhotoError:
 
 
 def _record(inspector: Inspector, sample: Sample, prepared: Prepared | PhotoError) -> Record:
+    share = share_of_defect(sample)
     if isinstance(prepared, PhotoError):
-        return Record(sample, _refused(inspector, sample, prepared), None)
+        return Record(sample, _refused(inspector, sample, prepared), None, share)
     outputs = inspector.run(prepared.tensor[None])[0]
     inspection = inspector.answer(prepared, outputs)
     if inspection.verdict == INVALID:
-        return Record(sample, inspection, None)
-    return Record(sample, inspection, _compact(inspector, prepared, outputs))
+        return Record(sample, inspection, None, share)
+    return Record(sample, inspection, _compact(inspector, prepared, outputs), share)
 
 
 def _compact(inspector: Inspector, prepared: Prepared, outputs: Outputs) -> npt.NDArray[np.float16]:

@@ -132,7 +132,7 @@ class BundleDraft:
             left_out=others.left_out,
             quality=findings.quality,
             calibration=findings.calibration,
-            files=self._checksums(),
+            files=self.checksums(),
         )
 
     def publish(self, manifest: Manifest) -> Bundle:
@@ -142,6 +142,14 @@ class BundleDraft:
         self.folder.rename(final)
         self._published = True
         return Bundle(final, manifest)
+
+    def checksums(self) -> dict[str, str]:
+        """The sha256 of each file in the folder, but for the manifest and hidden ones."""
+        files = sorted(path for path in self.folder.rglob("*") if path.is_file())
+        names = {path.relative_to(self.folder).as_posix(): path for path in files}
+        return {
+            name: sha256_of_file(path) for name, path in names.items() if name != MANIFEST and name[0] != "."
+        }
 
     def _claim(self, stamp: str) -> tuple[str, Path]:
         for attempt in range(1, 1000):
@@ -155,13 +163,6 @@ class BundleDraft:
                 continue
             return version, folder
         raise DatasetError(f"No free version name is left under {self._home}.", "Remove old bundles.")
-
-    def _checksums(self) -> dict[str, str]:
-        files = sorted(path for path in self.folder.rglob("*") if path.is_file())
-        names = {path.relative_to(self.folder).as_posix(): path for path in files}
-        return {
-            name: sha256_of_file(path) for name, path in names.items() if name != MANIFEST and name[0] != "."
-        }
 
 
 def _installed_libraries() -> dict[str, str]:

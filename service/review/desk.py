@@ -1,5 +1,6 @@
 """The desk at which operators judge: the queue, its leases, and what was said. No HTTP in here."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from sqlalchemy import func, select
@@ -7,7 +8,9 @@ from sqlalchemy import func, select
 from models.decision import ANOMALOUS, CLEAN
 from service.archive.errors import ArchiveBusyError, ArchiveUnavailableError, UnknownInspectionError
 from service.archive.holdings import Holdings
-from service.archive.queries import find
+from service.archive.queries import find, find_all
+from service.archive.records import Record
+from service.archive.scores import recent_scores
 from service.archive.tables import reviews
 from service.errors import reason_of
 from service.review import queue
@@ -18,6 +21,7 @@ from service.review.items import Counts, Item, Wish
 from service.review.judgements import Judgement, Opinion
 from service.review.judging import judge
 from service.review.numbers import numbers
+from service.review.trial import Trial, Tried, try_limits
 
 
 class Desk:
@@ -97,6 +101,20 @@ class Desk:
         """What the judgements of a period say of the service."""
         with self._holdings.turn(), self._database.reading() as connection:
             return numbers(connection, period, self._holdings.samples)
+
+    def try_limits(self, part: str, version: str | None, tried: Tried, last: int) -> Trial | None:
+        """What other limits would have made of the newest `last` inspections of a part by a version.
+
+        None for the version is that of the newest one. None is the answer where that version has judged none.
+        """
+        with self._holdings.turn(), self._database.reading() as connection:
+            seen = recent_scores(connection, part, version, last)
+        return try_limits(seen, tried)
+
+    def records(self, ids: Sequence[str]) -> list[Record]:
+        """The inspections with these ids, in this order; those that are gone are left out."""
+        with self._holdings.turn(), self._database.reading() as connection:
+            return find_all(connection, ids)
 
     def take(self, holder: str, wish: Wish) -> str | None:
         """Lease the next item; its inspection's id, or None when nothing waits that nobody has."""

@@ -1,0 +1,132 @@
+"""Limits, tried on recorded scores, as a page."""
+
+from typing import Any
+
+from fastapi import APIRouter, Request
+from pydantic import ValidationError
+from starlette.responses import Response
+
+from models.histogram import Mark, histogram
+from service.access.rules import STATION
+from service.http.judgements import desk_of
+from service.http.trials import LAST, Wanted, answer_of, try_wanted
+from service.registry import Registry
+from service.review.trial import Trial
+from service.station.pages import PageRoute
+from service.station.station import Station
+
+PATH = f"{STATION}limits"
+SPANS = (100, 1000, 5000, 10_000)
+
+# A slider reaches from this part of the limit to this many times of it.
+_REACH = (0.4, 2.5)
+_STEPS = 400
+
+router = APIRouter(route_class=PageRoute, include_in_schema=False)
+
+
+@router.get(PATH)
+def limits(request: Request) -> Response:
+    """What the last parts would have been with other limits."""
+    station: Station = request.app.state.station
+    registry: Registry = request.app.state.registry
+    desk = desk_of(request)
+    parts = sorted(registry.part_names)
+    asked = request.query_params
+    part = asked.get("part") if asked.get("part") in parts else next(iter(parts), None)
+    if part is None:
+        return station.pages.render(request, "limits", part=None, parts=[], **_NOTHING)
+    wanted, refused = _read(dict(asked))
+    version, trial = try_wanted(request, part, wanted)
+    turned = desk.records((*trial.to_clean, *trial.to_defect)) if trial else []
+    by_id = {record.id: record for record in turned}
+    return station.pages.render(
+        request,
+        "limits",
+        part=part,
+        parts=parts,
+        version=version,
+        found=answer_of(request, part, version, trial),
+        refused=refused,
+        last=wanted.last,
+        spans=sorted({*SPANS, wanted.last}),
+        sliders=_sliders(trial) if trial else {},
+        to_clean=[by_id[each] for each in trial.to_clean if each in by_id] if trial else [],
+        to_defect=[by_id[each] for each in trial.to_defect if each in by_id] if trial else [],
+        pictures=_pictures(trial, station.pages.texts["limits"]) if trial else [],
+    )
+
+
+_NOTHING: dict[str, Any] = {
+    "version": "",
+    "found": None,
+    "refused": (),
+    "last": LAST,
+    "spans": SPANS,
+    "sliders": {},
+    "to_clean": (),
+    "to_defect": (),
+    "pictures": (),
+}
+
+
+def _read(asked: dict[str, str]) -> tuple[Wanted, list[str]]:
+    """What is wanted, and the names of the fields that cannot be used; they stay as they are."""
+    given = {name: asked[name] for name in Wanted.model_fields if asked.get(name)}
+    refused = []
+    while True:
+        try:
+            return Wanted.model_validate(given), refused
+        except ValidationError as error:
+            bad = {str(each["loc"][0]) for each in error.errors()}
+            refused += sorted(bad)
+            given = {name: value for name, value in given.items() if name not in bad}
+
+
+def _sliders(trial: Trial) -> dict[str, dict[str, float]]:
+    """Each rule's limit now and as tried, and the ends and the step of its slider."""
+    low, high = _REACH[0] * trial.anomaly_then, _REACH[1] * trial.anomaly_then
+    low, high = min(low, trial.anomaly), max(high, trial.anomaly)
+    sliders = {
+        "anomaly": {
+            "now": trial.anomaly_then,
+            "tried": trial.anomaly,
+            "low": low,
+            "high": high,
+            "step": (high - low) / _STEPS,
+        }
+    }
+    if trial.classifier is not None and trial.seen.classifier_limit is not None:
+        sliders["classifier"] = {
+            "now": trial.seen.classifier_limit,
+            "tried": trial.classifier,
+            "low": 1.0 / _STEPS,
+            "high": 1.0,
+            "step": 1.0 / _STEPS,
+        }
+    return sliders
+
+
+def _pictures(trial: Trial, texts: Any) -> list[Any]:
+    """A histogram for each rule: all parts upwards, those that operators found defective downwards."""
+    seen = trial.seen
+    defective = seen.judged & seen.defective
+    rules = [("anomaly", seen.anomaly, trial.anomaly, trial.anomaly_then, None)]
+    if trial.classifier is not None and seen.classifier_limit is not None:
+        rules.append(("classifier", seen.defect_probability, trial.classifier, seen.classifier_limit, 1.0))
+    return [
+        histogram(
+            scores[~defective],
+            scores[defective],
+            (
+                Mark(tried, texts["mark_tried"].format(limit=f"{tried:.4g}"), "tried"),
+                Mark(now, texts["mark_now"].format(limit=f"{now:.4g}")),
+            ),
+            axis=texts[f"score_{rule}"],
+            sides=(texts["side_parts"], texts["side_defects"]),
+            high=high,
+            description=texts["picture"].format(score=texts[f"score_{rule}"]),
+            counts=texts["axis_counts"],
+        ).svg
+        for rule, scores, tried, now, high in rules
+    ]
