@@ -68,8 +68,10 @@ def histogram(
         if n_down:
             drawn.append(bar(frame, left, right, 0.0, -math.sqrt(n_down), "bar-defective"))
     drawn.append(line(frame, [low, end], [0.0, 0.0], "middle"))
+    # The first one's label is not to be crossed by the lines of the others.
     drawn += [
-        upright(frame, mark.value, mark.label, style=mark.style, row=row) for row, mark in enumerate(marks)
+        upright(frame, mark.value, mark.label, style=mark.style, row=row)
+        for row, mark in reversed(list(enumerate(marks)))
     ]
     drawn += [
         text(frame.px(low), 18, f"\u25b2 {sides[0]}", style="note good"),

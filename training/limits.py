@@ -99,7 +99,7 @@ def _anomaly_limit(scores: Scores, defective: Flags, target: float) -> tuple[flo
     normal distribution of their logarithms reaches the target, but past no defect that it catches.
     """
     good, bad = scores[~defective], scores[defective]
-    quantile = _conformal(good, target)
+    quantile = conformal_quantile(good, target)
     limit, method = _with_margin(quantile, scores), "conformal"
     if 1.0 / (len(good) + 1) > target and len(good) > 1:
         logs = np.log(np.maximum(good, 1e-9))
@@ -120,7 +120,7 @@ def _classifier_limit(scores: Scores, defective: Flags, target: float) -> tuple[
     defect that the quantile catches is still caught.
     """
     good, bad = scores[~defective], scores[defective]
-    limit = min(1.0, _conformal(good, target))
+    limit = min(1.0, conformal_quantile(good, target))
     method = "conformal"
     above = bad[bad >= limit]
     if len(above):
@@ -167,7 +167,7 @@ def _noted(origin: LimitOrigin, note: str) -> LimitOrigin:
     return origin.model_copy(update={"note": f"{origin.note} {note}".strip()})
 
 
-def _conformal(good: Scores, target: float) -> float:
+def conformal_quantile(good: Scores, target: float) -> float:
     """The smallest limit that at most `target` of future good parts reach; at most just above the largest."""
     rank = min(len(good), math.ceil((len(good) + 1) * (1.0 - target)))
     # Scores come from float32, so its next number is the smallest limit above one.

@@ -130,7 +130,10 @@ class BundleDraft:
             metrics=metrics or {},
             agreement=findings.agreement,
             libraries=_installed_libraries(),
-            variants={"fp32": Variant(file="inspector.onnx", precision="fp32"), **(variants.written if variants else {})},
+            variants={
+                "fp32": Variant(file="inspector.onnx", precision="fp32"),
+                **(variants.written if variants else {}),
+            },
             left_out=variants.left_out if variants else {},
             quality=findings.quality,
             calibration=findings.calibration,

@@ -101,7 +101,8 @@ def plan_limits(path: Path, asked: Targets | HandSet, defect_rate: float | None 
         for precision, variant in manifest.variants.items()
         if precision != "fp32"
     }
-    dropped = {**{p: why for p, why in checked.items() if isinstance(why, str)}, **differing}
+    dropped: dict[Precision, str] = {p: why for p, why in checked.items() if isinstance(why, str)}
+    dropped.update(differing)
     return Plan(
         bundle=bundle,
         photos=photos,
@@ -124,12 +125,15 @@ def write_version(plan: Plan) -> Bundle:
     golden photos are inspected with it.
 
     Raises:
-        UsageError: when the targets cannot be met together, or the bundle's folder has not its part's name.
+        UsageError: when the targets cannot be met together, the bundle has these limits already, or its
+            folder has not the name of its part.
         BundleError: when the new version does not give what it records.
     """
     if plan.conflict:
         raise UsageError(plan.conflict, "Ask for one of them, or for less; --dry-run shows the figures.")
     old = plan.bundle.manifest
+    if plan.chosen.limits == old.limits:
+        raise UsageError("The bundle has these very limits already.", "Nothing was written.")
     home = plan.bundle.path.resolve().parent
     if home.name != old.part:
         raise UsageError(

@@ -12,7 +12,8 @@ from training.metrics import rate_interval
 DEFECT_RATE = 0.01
 PARTS = 10_000
 RECALL_AT = (0.001, 0.005, 0.01)
-RELIABILITY_BINS = 10
+# A bin of few photos has an interval that says nothing.
+RELIABILITY_BINS, FEW_BINS, FEW_PHOTOS = 10, 5, 200
 
 # Shares of the photo that a defect's mask marks, where one size ends and the next begins.
 SIZES = (0.001, 0.01, 0.05)
@@ -134,15 +135,14 @@ def reliability(probabilities: Values, defective: Flags) -> list[ReliabilityBin]
         return []
     odds = _odds(probabilities) * share / (1.0 - share)
     expected = odds / (1.0 + odds)
-    places = np.minimum((expected * RELIABILITY_BINS).astype(int), RELIABILITY_BINS - 1)
+    count = RELIABILITY_BINS if len(defective) >= FEW_PHOTOS else FEW_BINS
+    places = np.minimum((expected * count).astype(int), count - 1)
     bins = []
     for place in np.unique(places):
         inside = places == place
-        n, count = int(inside.sum()), int(defective[inside].sum())
+        n, bad = int(inside.sum()), int(defective[inside].sum())
         predicted = float(expected[inside].mean())
-        bins.append(
-            ReliabilityBin(n=n, defective=count, predicted=predicted, observed=rate_interval(count, n))
-        )
+        bins.append(ReliabilityBin(n=n, defective=bad, predicted=predicted, observed=rate_interval(bad, n)))
     return bins
 
 

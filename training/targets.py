@@ -205,9 +205,8 @@ def _levels(scores: HeldOutScores, reference: Limits) -> Scores:
     if scores.defect_probability is None or reference.classifier is None:
         return anomaly
     limit = reference.classifier
-    return np.maximum(
-        anomaly, [classifier_opinion(p, limit) for p in scores.defect_probability.clip(0.0, 1.0)]
-    )
+    seen = scores.defect_probability.clip(0.0, 1.0)
+    return np.asarray(np.maximum(anomaly, [classifier_opinion(p, limit) for p in seen]), dtype=np.float64)
 
 
 def _limits_at(level: float, reference: Limits) -> Limits:

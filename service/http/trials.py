@@ -8,12 +8,13 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from models.intervals import CONFIDENCE
 from models.manifest import NAME_PATTERN
+from service.archive.scores import RecentScores
 from service.errors import UnknownPartError
 from service.http.documentation import problem_responses
 from service.http.judgements import desk_of
 from service.http.numbers import ShareAnswer
 from service.registry import Registry
-from service.review.trial import FEWEST, MOST, Judged, Trial, Tried
+from service.review.trial import FEWEST, MOST, Judged, Trial, Tried, try_limits
 
 LAST = 1000
 
@@ -31,6 +32,11 @@ class Wanted(BaseModel):
     version: str | None = Field(
         default=None, pattern=NAME_PATTERN, description="Parts that this bundle judged. [the one that serves]"
     )
+
+    @property
+    def tried(self) -> Tried:
+        """The limits."""
+        return Tried(self.anomaly, self.classifier)
 
 
 class TriedLimits(BaseModel):
@@ -96,12 +102,12 @@ class TrialAnswer(BaseModel):
     ),
 )
 def limits_trial(part: str, request: Request, wanted: Annotated[Wanted, Query()]) -> TrialAnswer:
-    version, trial = try_wanted(request, part, wanted)
-    return answer_of(request, part, version, trial)
+    seen = scores_of(request, part, wanted)
+    return answer_of(request, part, seen, try_limits(seen, wanted.tried))
 
 
-def try_wanted(request: Request, part: str, wanted: Wanted) -> tuple[str, Trial | None]:
-    """The version that is looked at, and what was found; None where it judged none of the last parts.
+def scores_of(request: Request, part: str, wanted: Wanted) -> RecentScores:
+    """The recorded scores that are looked at.
 
     Raises:
         UnknownPartError: when no bundle of this part is known.
@@ -113,21 +119,19 @@ def try_wanted(request: Request, part: str, wanted: Wanted) -> tuple[str, Trial 
         raise UnknownPartError(part, registry.part_names)
     serving = registry.loaded.get(part)
     version = wanted.version or (serving.inspector.manifest.version if serving else None)
-    tried = Tried(wanted.anomaly, wanted.classifier)
-    trial = desk.try_limits(part, version, tried, wanted.last)
-    return (trial.seen.version if trial else version or ""), trial
+    return desk.recent_scores(part, version, wanted.last)
 
 
-def answer_of(request: Request, part: str, version: str, trial: Trial | None) -> TrialAnswer:
-    """The answer for what was found."""
+def answer_of(request: Request, part: str, seen: RecentScores, trial: Trial | None) -> TrialAnswer:
+    """The answer for what was found; `trial` is None where no recorded score is of the version."""
     if trial is None:
         return TrialAnswer(
             part=part,
-            version=version,
+            version=seen.version,
             confidence=CONFIDENCE,
             parts=0,
-            invalid=0,
-            other_versions={},
+            invalid=seen.invalid,
+            other_versions=seen.others,
             then=None,
             tried=None,
             n_to_defect=0,
@@ -137,21 +141,21 @@ def answer_of(request: Request, part: str, version: str, trial: Trial | None) ->
             command="",
         )
     now = TriedLimits(anomaly=trial.anomaly, classifier=trial.classifier)
-    then = TriedLimits(anomaly=trial.anomaly_then, classifier=trial.seen.classifier_limit)
+    then = TriedLimits(anomaly=trial.anomaly_then, classifier=seen.classifier_limit)
     return TrialAnswer(
         part=part,
-        version=version,
+        version=seen.version,
         confidence=CONFIDENCE,
-        parts=len(trial.seen.ids),
-        invalid=trial.seen.invalid,
-        other_versions=trial.seen.others,
+        parts=len(seen.ids),
+        invalid=seen.invalid,
+        other_versions=seen.others,
         then=_outcome(then, trial.rejected_then, trial.judged_then),
         tried=_outcome(now, trial.rejected_now, trial.judged_now),
         n_to_defect=trial.n_to_defect,
         n_to_clean=trial.n_to_clean,
         to_defect=list(trial.to_defect),
         to_clean=list(trial.to_clean),
-        command=command_of(request, part, version, now),
+        command=command_of(request, part, seen.version, now),
     )
 
 

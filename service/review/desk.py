@@ -10,7 +10,7 @@ from service.archive.errors import ArchiveBusyError, ArchiveUnavailableError, Un
 from service.archive.holdings import Holdings
 from service.archive.queries import find, find_all
 from service.archive.records import Record
-from service.archive.scores import recent_scores
+from service.archive.scores import RecentScores, recent_scores
 from service.archive.tables import reviews
 from service.errors import reason_of
 from service.review import queue
@@ -21,7 +21,6 @@ from service.review.items import Counts, Item, Wish
 from service.review.judgements import Judgement, Opinion
 from service.review.judging import judge
 from service.review.numbers import numbers
-from service.review.trial import Trial, Tried, try_limits
 
 
 class Desk:
@@ -102,14 +101,10 @@ class Desk:
         with self._holdings.turn(), self._database.reading() as connection:
             return numbers(connection, period, self._holdings.samples)
 
-    def try_limits(self, part: str, version: str | None, tried: Tried, last: int) -> Trial | None:
-        """What other limits would have made of the newest `last` inspections of a part by a version.
-
-        None for the version is that of the newest one. None is the answer where that version has judged none.
-        """
+    def recent_scores(self, part: str, version: str | None, last: int) -> RecentScores:
+        """The scores of the newest `last` inspections of a part; None for the newest one's version."""
         with self._holdings.turn(), self._database.reading() as connection:
-            seen = recent_scores(connection, part, version, last)
-        return try_limits(seen, tried)
+            return recent_scores(connection, part, version, last)
 
     def records(self, ids: Sequence[str]) -> list[Record]:
         """The inspections with these ids, in this order; those that are gone are left out."""

@@ -6,12 +6,13 @@ from fastapi import APIRouter, Request
 from pydantic import ValidationError
 from starlette.responses import Response
 
-from models.histogram import Mark, histogram
+from models.histogram import Mark, Scores, histogram
 from service.access.rules import STATION
+from service.archive.scores import RecentScores
 from service.http.judgements import desk_of
-from service.http.trials import LAST, Wanted, answer_of, try_wanted
+from service.http.trials import LAST, Wanted, answer_of, scores_of
 from service.registry import Registry
-from service.review.trial import Trial
+from service.review.trial import Trial, Tried, try_limits
 from service.station.pages import PageRoute
 from service.station.station import Station
 
@@ -37,7 +38,8 @@ def limits(request: Request) -> Response:
     if part is None:
         return station.pages.render(request, "limits", part=None, parts=[], **_NOTHING)
     wanted, refused = _read(dict(asked))
-    version, trial = try_wanted(request, part, wanted)
+    seen = scores_of(request, part, wanted)
+    trial = try_limits(seen, _tried(wanted, seen))
     turned = desk.records((*trial.to_clean, *trial.to_defect)) if trial else []
     by_id = {record.id: record for record in turned}
     return station.pages.render(
@@ -45,8 +47,8 @@ def limits(request: Request) -> Response:
         "limits",
         part=part,
         parts=parts,
-        version=version,
-        found=answer_of(request, part, version, trial),
+        version=seen.version,
+        found=answer_of(request, part, seen, trial),
         refused=refused,
         last=wanted.last,
         spans=sorted({*SPANS, wanted.last}),
@@ -73,7 +75,7 @@ _NOTHING: dict[str, Any] = {
 def _read(asked: dict[str, str]) -> tuple[Wanted, list[str]]:
     """What is wanted, and the names of the fields that cannot be used; they stay as they are."""
     given = {name: asked[name] for name in Wanted.model_fields if asked.get(name)}
-    refused = []
+    refused: list[str] = []
     while True:
         try:
             return Wanted.model_validate(given), refused
@@ -81,6 +83,18 @@ def _read(asked: dict[str, str]) -> tuple[Wanted, list[str]]:
             bad = {str(each["loc"][0]) for each in error.errors()}
             refused += sorted(bad)
             given = {name: value for name, value in given.items() if name not in bad}
+
+
+def _tried(wanted: Wanted, seen: RecentScores) -> Tried:
+    """The limits; one that is the bundle's own as the page shows it, with six digits, is left as it is."""
+
+    def unless_shown(tried: float | None, now: float | None) -> float | None:
+        return None if tried is None or now is None or f"{tried:.6g}" == f"{now:.6g}" else tried
+
+    return Tried(
+        unless_shown(wanted.anomaly, seen.anomaly_limit),
+        unless_shown(wanted.classifier, seen.classifier_limit),
+    )
 
 
 def _sliders(trial: Trial) -> dict[str, dict[str, float]]:
@@ -111,7 +125,9 @@ def _pictures(trial: Trial, texts: Any) -> list[Any]:
     """A histogram for each rule: all parts upwards, those that operators found defective downwards."""
     seen = trial.seen
     defective = seen.judged & seen.defective
-    rules = [("anomaly", seen.anomaly, trial.anomaly, trial.anomaly_then, None)]
+    rules: list[tuple[str, Scores, float, float, float | None]] = [
+        ("anomaly", seen.anomaly, trial.anomaly, trial.anomaly_then, None)
+    ]
     if trial.classifier is not None and seen.classifier_limit is not None:
         rules.append(("classifier", seen.defect_probability, trial.classifier, seen.classifier_limit, 1.0))
     return [

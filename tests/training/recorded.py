@@ -21,13 +21,10 @@ from training.summary import summarise
 INT8 = "inspector.int8.onnx"
 
 
-def make_recorded_bundle(
-    folder: Path, *, with_int8: bool = False, off: float = 0.0, defects: bool = True
-) -> Path:
+def make_recorded_bundle(folder: Path, *, defects: bool = True) -> Path:
     """Write a bundle whose limits were chosen on painted photos, 24 good ones and 8 of each defect a split.
 
     Args:
-        with_int8: with a second graph (the same one), whose recorded anomaly scores are `off` by this share.
         defects: whether there are any in the splits.
     """
     path = make_tiny_bundle(folder / "bundles")
@@ -36,35 +33,35 @@ def make_recorded_bundle(
     records = {name: inspect_samples(inspector, s, title="", progress=False) for name, s in splits.items()}
     write_scores(path, "fp32", scores_of(records))
     manifest = inspector.manifest
-    variants = dict(manifest.variants)
-    if with_int8:
-        (path / INT8).write_bytes((path / "inspector.onnx").read_bytes())
-        agreement = Agreement(photos=len(records["calibration"]), score=0.0, flips=0)
-        variants["int8"] = Variant(file=INT8, precision="int8", agreement=agreement)
-        given = [p for p in scores_of(records) if p.split == "calibration"]
-        write_scores(
-            path,
-            "int8",
-            [
-                GraphScores(
-                    sha256=p.sha256, anomaly=(p.anomaly or 0.0) * (1 + off), probabilities=p.probabilities
-                )
-                for p in given
-            ],
-        )
     all_splits = [record for name, s in splits.items() for record in split_records(s, name)]
     (path / SPLITS).write_text(json.dumps([record.model_dump() for record in all_splits]))
-    names = [p.relative_to(path).as_posix() for p in path.rglob("*") if p.is_file()]
-    files = {name: sha256_of_file(path / name) for name in names if name != "manifest.json"}
-    changed = {
-        "files": files,
-        "variants": variants,
-        "metrics": summarise(records["test"]).model_dump(mode="json"),
-    }
-    unchosen = Bundle(path, manifest.model_copy(update=changed))
-    chosen = choose_limits(held_out(read_photo_scores(unchosen), manifest.classes), 0.02)
-    write_manifest(path, unchosen.manifest.model_copy(update={"limit_origins": chosen.origins}))
+    chosen = choose_limits(held_out(scores_of(records), manifest.classes), 0.02)
+    metrics = summarise(records["test"]).model_dump(mode="json")
+    sign(path, metrics=metrics, limit_origins=chosen.origins)
     return path
+
+
+def add_int8(bundle: Path, off: float) -> None:
+    """Add a second graph (the same one) whose recorded anomaly scores are `off` by this share."""
+    (bundle / INT8).write_bytes((bundle / "inspector.onnx").read_bytes())
+    given = [p for p in read_photo_scores(Bundle.open(bundle)) if p.split == "calibration"]
+    moved = [
+        GraphScores(sha256=p.sha256, anomaly=(p.anomaly or 0.0) * (1 + off), probabilities=p.probabilities)
+        for p in given
+    ]
+    write_scores(bundle, "int8", moved)
+    agreement = Agreement(photos=len(given), score=0.0, flips=0)
+    variant = Variant(file=INT8, precision="int8", agreement=agreement)
+    variants = Bundle.open(bundle).manifest.variants
+    sign(bundle, variants={**variants, "int8": variant})
+
+
+def sign(bundle: Path, **changes: object) -> None:
+    """Write the manifest over the files that are there now."""
+    names = [p.relative_to(bundle).as_posix() for p in bundle.rglob("*") if p.is_file()]
+    files = {name: sha256_of_file(bundle / name) for name in names if name != "manifest.json"}
+    manifest = Bundle.open(bundle, verify=False).manifest
+    write_manifest(bundle, manifest.model_copy(update={"files": files, **changes}))
 
 
 def _painted(folder: Path, split: str, defects: bool) -> list[Sample]:

@@ -1,19 +1,20 @@
 """`glint limits`: other limits from recorded scores, as a version of its own."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
-from models.bundle import Bundle, sha256_of_file, write_manifest
+from models.bundle import Bundle, sha256_of_file
 from models.errors import BundleError, UsageError
 from models.inspector import Inspector
 from models.scores import PhotoScores, read_photo_scores, write_scores
 from service.console import verify
 from tests.tiny_bundle import make_tiny_bundle
-from tests.training.recorded import INT8, make_recorded_bundle
+from tests.training.recorded import INT8, add_int8, make_recorded_bundle, sign
 from training import cli
 from training.data.samples import Sample
 from training.evaluation import inspect_samples
@@ -28,8 +29,10 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def bundle(tmp_path: Path) -> Path:
-    return make_recorded_bundle(tmp_path)
+def bundle(source: Path, tmp_path: Path) -> Path:
+    """A bundle to change: a copy, with its photos beside its folder."""
+    shutil.copytree(source.parents[2], tmp_path, dirs_exist_ok=True)
+    return tmp_path / source.relative_to(source.parents[2])
 
 
 def test_the_new_version_is_whole_and_the_old_one_untouched(bundle: Path) -> None:
@@ -89,7 +92,7 @@ def test_limits_come_from_calibration_photos_alone(bundle: Path) -> None:
     photos = read_photo_scores(opened)
     moved = [p if p.split == "calibration" else _moved(p) for p in photos]
     write_scores(bundle, "fp32", moved)
-    _sign(bundle)
+    sign(bundle)
     again = plan_limits(bundle, Targets(0.1))
     assert again.chosen.limits == first
     assert again.after.false_reject_rate == 1.0
@@ -97,12 +100,6 @@ def test_limits_come_from_calibration_photos_alone(bundle: Path) -> None:
 
 def _moved(photo: PhotoScores) -> PhotoScores:
     return photo.model_copy(update={"anomaly": 1000.0})
-
-
-def _sign(bundle: Path) -> None:
-    manifest = Bundle.open(bundle, verify=False).manifest
-    files = {name: sha256_of_file(bundle / name) for name in manifest.files}
-    write_manifest(bundle, manifest.model_copy(update={"files": files}))
 
 
 def test_a_dry_run_writes_nothing(source: Path) -> None:
@@ -140,7 +137,7 @@ def test_targets_that_cannot_be_met_together_are_not_written(bundle: Path) -> No
         if p.label == "dent"
     ]
     write_scores(bundle, "fp32", [p for p in photos if p.label != "dent"] + low)
-    _sign(bundle)
+    sign(bundle)
     plan = plan_limits(bundle, Targets(0.05, 0.07))
     assert "8 of 16 held-out defects are passed" in plan.conflict
     assert "24 of 24 held-out good photos" in plan.conflict
@@ -149,8 +146,8 @@ def test_targets_that_cannot_be_met_together_are_not_written(bundle: Path) -> No
     assert [path.name for path in bundle.parent.iterdir()] == [bundle.name]
 
 
-def test_a_graph_that_still_agrees_stays_with_its_agreement_at_the_new_limit(tmp_path: Path) -> None:
-    bundle = make_recorded_bundle(tmp_path, with_int8=True, off=0.001)
+def test_a_graph_that_still_agrees_stays_with_its_agreement_at_the_new_limit(bundle: Path) -> None:
+    add_int8(bundle, off=0.001)
     made = write_version(plan_limits(bundle, HandSet(anomaly=2.9)))
     agreement = made.manifest.variants["int8"].agreement
     assert agreement is not None
@@ -158,8 +155,8 @@ def test_a_graph_that_still_agrees_stays_with_its_agreement_at_the_new_limit(tmp
     assert 0.0 < agreement.score < 0.01
 
 
-def test_a_graph_whose_verdict_turns_at_the_new_limit_is_left_out(tmp_path: Path) -> None:
-    bundle = make_recorded_bundle(tmp_path, with_int8=True, off=0.01)
+def test_a_graph_whose_verdict_turns_at_the_new_limit_is_left_out(bundle: Path) -> None:
+    add_int8(bundle, off=0.01)
     photos = read_photo_scores(Bundle.open(bundle))
     good = max(p.anomaly or 0.0 for p in photos if p.split == "calibration" and p.label == "clean")
     plan = plan_limits(bundle, HandSet(anomaly=1.005 * good))
@@ -171,8 +168,8 @@ def test_a_graph_whose_verdict_turns_at_the_new_limit_is_left_out(tmp_path: Path
     assert verify(made.path, "cpu", Console(quiet=True), None)
 
 
-def test_a_graph_that_was_not_compared_near_the_new_limit_is_left_out(tmp_path: Path) -> None:
-    bundle = make_recorded_bundle(tmp_path, with_int8=True)
+def test_a_graph_that_was_not_compared_near_the_new_limit_is_left_out(bundle: Path) -> None:
+    add_int8(bundle, off=0.0)
     photos = read_photo_scores(Bundle.open(bundle))
     nearest = max(
         (p for p in photos if p.split == "calibration" and p.label == "clean"), key=lambda p: p.anomaly or 0.0
@@ -180,7 +177,7 @@ def test_a_graph_that_was_not_compared_near_the_new_limit_is_left_out(tmp_path: 
     given = json.loads((bundle / "scores" / "int8.json").read_text())
     kept = [each for each in given if each["sha256"] != nearest.sha256]
     (bundle / "scores" / "int8.json").write_text(json.dumps(kept))
-    _sign(bundle)
+    sign(bundle)
     plan = plan_limits(bundle, HandSet(anomaly=1.01 * (nearest.anomaly or 0.0)))
     assert "1 calibration photos close to the new limit were never compared" in plan.dropped["int8"]
 
@@ -214,13 +211,16 @@ def test_escapes_without_a_defect_among_the_photos(tmp_path: Path) -> None:
     assert plan_limits(bundle, Targets(0.1)).after.escape_rate is None
 
 
-def test_a_classifier_limit_for_a_bundle_without_one(tmp_path: Path) -> None:
-    alone = make_recorded_bundle(tmp_path)
-    manifest = Bundle.open(alone).manifest
-    none = manifest.limits.model_copy(update={"classifier": None})
-    write_manifest(alone, manifest.model_copy(update={"limits": none}))
+def test_a_classifier_limit_for_a_bundle_without_one(bundle: Path) -> None:
+    sign(bundle, limits=Bundle.open(bundle).manifest.limits.model_copy(update={"classifier": None}))
     with pytest.raises(UsageError, match="no defect class"):
-        plan_limits(alone, HandSet(classifier=0.4))
+        plan_limits(bundle, HandSet(classifier=0.4))
+
+
+def test_limits_that_the_bundle_has_make_no_version(bundle: Path) -> None:
+    with pytest.raises(UsageError, match="these very limits already"):
+        write_version(plan_limits(bundle, HandSet(anomaly=3.0)))
+    assert [path.name for path in bundle.parent.iterdir()] == [bundle.name]
 
 
 def test_altered_scores_are_noticed(bundle: Path) -> None:

@@ -57,7 +57,7 @@ def write_derived_report(
         path,
         Contents(
             manifest=manifest,
-            provider="recorded scores: no photo was inspected again",
+            provider="recorded scores",
             records=records,
             metrics=metrics,
             dataset=Dataset(Path(), manifest.dataset.layout, everything),
@@ -88,7 +88,8 @@ def _changes(derivation: Derivation, manifest: Manifest, after: Metrics) -> list
     ]
     if manifest.limits.classifier is not None:
         limits = (old.limits.classifier, manifest.limits.classifier)
-        rows.append(("Classifier limit", *("never fires" if x is None else f"{x:.4g}" for x in limits)))
+        earlier, now = ("never fires" if x is None else f"{x:.4g}" for x in limits)
+        rows.append(("Classifier limit", earlier, now))
     rows += [
         ("False rejects on test photos", _rejects(before), _rejects(after)),
         ("Escapes on test photos", _escapes(before), _escapes(after)),

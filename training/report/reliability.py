@@ -28,7 +28,7 @@ def reliability_figure(bins: Sequence[ReliabilityBin]) -> Figure:
     for each in bins:
         marks.append(_spot(frame, each, largest))
     known = [("series-2 whisker", "95 % interval"), ("chance", "as promised")]
-    marks.append(legend(frame, known, x=frame.px(0.62), y=frame.py(0.06) - 19.0 * len(known)))
+    marks.append(legend(frame, known, x=frame.px(0.05), y=frame.py(0.9)))
     total = sum(each.n for each in bins)
     off = sum(each.n * abs(each.predicted - each.observed.rate) for each in bins) / total
     caption = (
