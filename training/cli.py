@@ -170,7 +170,8 @@ def evaluate(
     Example: glint evaluate photos/ --bundle bundles/bracket/20260131-120000 --json
     """
     need_training_extra()
-    from training.evaluation import evaluate_bundle, print_evaluation
+    from training.evaluation import evaluate_bundle
+    from training.evaluation_table import print_evaluation
 
     _log_to_stderr()
     evaluation = evaluate_bundle(
@@ -266,9 +267,9 @@ def _print_trained(trained: "Trained") -> None:
             console.print(f"{precision}: {describe(variant)}", markup=False)
     for precision, reason in manifest.left_out.items():
         console.print(f"No {precision} graph: {reason}", markup=False)
-    for origin in (manifest.limit_origins.classifier, manifest.limit_origins.anomaly):
-        if origin is not None and origin.note:
-            console.print(f"Note: {origin.note}", markup=False)
+    origins = (manifest.limit_origins.classifier, manifest.limit_origins.anomaly)
+    for note in dict.fromkeys(origin.note for origin in origins if origin is not None and origin.note):
+        console.print(f"Note: {note}", markup=False)
     console.print(f"Serve it: glint serve --bundles {trained.bundle.path.parent.parent}", markup=False)
 
 

@@ -4,7 +4,7 @@
 
 The held-out photos of each bundle are halved at random, again and again: the anomaly limit is chosen on one
 half, directly above the quantile and with the margin, and both are counted on the other half. A photo of the
-first half whose score lies within 0.005 of the limit is one that int8, which may be off by 0.01, turns easily.
+first half whose score is within 0.005 of the limit is one that int8, which may be off by 0.01, turns easily.
 """
 
 import argparse
