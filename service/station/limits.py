@@ -105,9 +105,9 @@ def _sliders(trial: Trial) -> dict[str, dict[str, float]]:
         "anomaly": {
             "now": trial.anomaly_then,
             "tried": trial.anomaly,
-            "low": low,
-            "high": high,
-            "step": (high - low) / _STEPS,
+            "low": _rounded(low),
+            "high": _rounded(high),
+            "step": _rounded((high - low) / _STEPS),
         }
     }
     if trial.classifier is not None and trial.seen.classifier_limit is not None:
@@ -119,6 +119,11 @@ def _sliders(trial: Trial) -> dict[str, dict[str, float]]:
             "step": 1.0 / _STEPS,
         }
     return sliders
+
+
+def _rounded(value: float) -> float:
+    """To four digits: browsers find a slider at its end invalid where the end has more than they keep."""
+    return float(f"{value:.4g}")
 
 
 def _pictures(trial: Trial, texts: Any) -> list[Any]:

@@ -4,6 +4,7 @@ import { localiseTimes } from "./page.js";
 
 const PAUSE = 200; // ms without a change before the service is asked
 const form = document.getElementById("choices");
+const numbers = [...(form?.querySelectorAll("input[type=number]") ?? [])];
 let timer = 0;
 let asking = null;
 
@@ -46,7 +47,7 @@ form?.addEventListener("input", (event) => {
     location.assign(`${form.action}?${new URLSearchParams({ part: target.value, last: form.elements.last.value })}`);
     return;
   }
-  if (form.checkValidity()) soon();
+  if (numbers.every((each) => each.checkValidity())) soon();
 });
 
 form?.addEventListener("submit", (event) => {
