@@ -35,8 +35,8 @@ class Histogram:
 
 
 def histogram(
-    above: Scores,
-    below: Scores,
+    above: Sequence[float] | Scores,
+    below: Sequence[float] | Scores,
     marks: Sequence[Mark],
     *,
     axis: str,
@@ -56,6 +56,7 @@ def histogram(
         description: read out to those who cannot see it.
         counts: what the bars count.
     """
+    above, below = np.asarray(above, dtype=np.float64), np.asarray(below, dtype=np.float64)
     scores = np.concatenate([above, below])
     low, end = (0.0, high) if high is not None else _range(scores, [mark.value for mark in marks])
     edges = _edges(low, end, marks[0].value)

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from models.intervals import CONFIDENCE
 from models.manifest import NAME_PATTERN
-from service.archive.scores import RecentScores
+from service.archive.scored import RecentScores
 from service.errors import UnknownPartError
 from service.http.documentation import problem_responses
 from service.http.judgements import desk_of
@@ -146,7 +146,7 @@ def answer_of(request: Request, part: str, seen: RecentScores, trial: Trial | No
         part=part,
         version=seen.version,
         confidence=CONFIDENCE,
-        parts=len(seen.ids),
+        parts=len(seen.parts),
         invalid=seen.invalid,
         other_versions=seen.others,
         then=_outcome(then, trial.rejected_then, trial.judged_then),

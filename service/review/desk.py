@@ -10,7 +10,8 @@ from service.archive.errors import ArchiveBusyError, ArchiveUnavailableError, Un
 from service.archive.holdings import Holdings
 from service.archive.queries import find, find_all
 from service.archive.records import Record
-from service.archive.scores import RecentScores, recent_scores
+from service.archive.scored import RecentScores
+from service.archive.scores import recent_scores
 from service.archive.tables import reviews
 from service.errors import reason_of
 from service.review import queue

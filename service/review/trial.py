@@ -1,12 +1,10 @@
 """Other limits, tried on recorded scores: what would the last parts have been?"""
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-import numpy as np
-import numpy.typing as npt
-
 from models.intervals import Share, share
-from service.archive.scores import Flags, RecentScores
+from service.archive.scored import RecentScores, Scored
 
 FEWEST, MOST = 100, 10_000
 _NAMED = 50
@@ -64,35 +62,38 @@ def try_limits(seen: RecentScores, tried: Tried) -> Trial | None:
     classifier = seen.classifier_limit
     if classifier is not None and tried.classifier is not None:
         classifier = tried.classifier
-    now: Flags = seen.anomaly >= anomaly
-    if classifier is not None:
-        # A comparison with what is no number is false.
-        now = now | (seen.defect_probability >= classifier)
-    to_defect, to_clean = ~seen.rejected & now, seen.rejected & ~now
+
+    def fires(part: Scored) -> bool:
+        likely = part.defect_probability
+        return part.anomaly >= anomaly or (
+            classifier is not None and likely is not None and likely >= classifier
+        )
+
+    to_defect = [part.id for part in seen.parts if not part.rejected and fires(part)]
+    to_clean = [part.id for part in seen.parts if part.rejected and not fires(part)]
     return Trial(
         seen=seen,
         anomaly_then=seen.anomaly_limit,
         anomaly=anomaly,
         classifier=classifier,
-        rejected_then=_share(seen.rejected),
-        rejected_now=_share(now),
-        judged_then=_judged(seen, seen.rejected),
-        judged_now=_judged(seen, now),
-        n_to_defect=int(to_defect.sum()),
-        n_to_clean=int(to_clean.sum()),
-        to_defect=_ids(seen, to_defect),
-        to_clean=_ids(seen, to_clean),
+        rejected_then=_share(part.rejected for part in seen.parts),
+        rejected_now=_share(fires(part) for part in seen.parts),
+        judged_then=_judged(seen, lambda part: part.rejected),
+        judged_now=_judged(seen, fires),
+        n_to_defect=len(to_defect),
+        n_to_clean=len(to_clean),
+        to_defect=tuple(to_defect[:_NAMED]),
+        to_clean=tuple(to_clean[:_NAMED]),
     )
 
 
-def _judged(seen: RecentScores, rejected: Flags) -> Judged:
-    good, bad = seen.judged & ~seen.defective, seen.judged & seen.defective
-    return Judged(false_rejects=_share(rejected[good]), escapes=_share(~rejected[bad]))
+def _judged(seen: RecentScores, rejected: Callable[[Scored], bool]) -> Judged:
+    return Judged(
+        false_rejects=_share(rejected(part) for part in seen.parts if part.defective is False),
+        escapes=_share(not rejected(part) for part in seen.parts if part.defective),
+    )
 
 
-def _share(flags: npt.NDArray[np.bool_]) -> Share:
-    return share(int(flags.sum()), len(flags))
-
-
-def _ids(seen: RecentScores, chosen: Flags) -> tuple[str, ...]:
-    return tuple(seen.ids[index] for index in np.flatnonzero(chosen)[:_NAMED])
+def _share(holds: Iterable[bool]) -> Share:
+    counted = list(holds)
+    return share(sum(counted), len(counted))

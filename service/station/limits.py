@@ -6,9 +6,8 @@ from fastapi import APIRouter, Request
 from pydantic import ValidationError
 from starlette.responses import Response
 
-from models.histogram import Mark, Scores, histogram
 from service.access.rules import STATION
-from service.archive.scores import RecentScores
+from service.archive.scored import RecentScores, Scored
 from service.http.judgements import desk_of
 from service.http.trials import LAST, Wanted, answer_of, scores_of
 from service.registry import Registry
@@ -128,17 +127,21 @@ def _rounded(value: float) -> float:
 
 def _pictures(trial: Trial, texts: Any) -> list[Any]:
     """A histogram for each rule: all parts upwards, those that operators found defective downwards."""
-    seen = trial.seen
-    defective = seen.judged & seen.defective
-    rules: list[tuple[str, Scores, float, float, float | None]] = [
-        ("anomaly", seen.anomaly, trial.anomaly, trial.anomaly_then, None)
+    # It brings numpy, which starting the service does without.
+    from models.histogram import Mark, histogram
+
+    def score(rule: str, part: Scored) -> float:
+        return part.anomaly if rule == "anomaly" else part.defect_probability or 0.0
+
+    rules: list[tuple[str, float, float, float | None]] = [
+        ("anomaly", trial.anomaly, trial.anomaly_then, None)
     ]
-    if trial.classifier is not None and seen.classifier_limit is not None:
-        rules.append(("classifier", seen.defect_probability, trial.classifier, seen.classifier_limit, 1.0))
+    if trial.classifier is not None and trial.seen.classifier_limit is not None:
+        rules.append(("classifier", trial.classifier, trial.seen.classifier_limit, 1.0))
     return [
         histogram(
-            scores[~defective],
-            scores[defective],
+            [score(rule, part) for part in trial.seen.parts if not part.defective],
+            [score(rule, part) for part in trial.seen.parts if part.defective],
             (
                 Mark(tried, texts["mark_tried"].format(limit=f"{tried:.4g}"), "tried"),
                 Mark(now, texts["mark_now"].format(limit=f"{now:.4g}")),
@@ -149,5 +152,5 @@ def _pictures(trial: Trial, texts: Any) -> list[Any]:
             description=texts["picture"].format(score=texts[f"score_{rule}"]),
             counts=texts["axis_counts"],
         ).svg
-        for rule, scores, tried, now, high in rules
+        for rule, tried, now, high in rules
     ]

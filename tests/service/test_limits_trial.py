@@ -3,12 +3,11 @@
 import re
 from pathlib import Path
 
-import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 
 from service.access.commands import add_key
-from service.archive.scores import RecentScores
+from service.archive.scored import RecentScores, Scored
 from service.review.trial import Tried, try_limits
 from tests.service.conftest import StartClient
 from tests.service.test_http_reviews import inspect
@@ -90,15 +89,13 @@ def test_without_an_archive_there_is_nothing_to_try(start: StartClient) -> None:
 
 
 def test_a_bundle_without_a_classifier_has_one_limit() -> None:
-    flags = np.array([True, False, False])
     seen = RecentScores(
         version="1",
-        ids=("a", "b", "c"),
-        anomaly=np.array([4.0, 2.0, 1.0]),
-        defect_probability=np.full(3, np.nan),
-        rejected=flags,
-        judged=np.zeros(3, dtype=bool),
-        defective=np.zeros(3, dtype=bool),
+        parts=(
+            Scored("a", 4.0, None, rejected=True, defective=None),
+            Scored("b", 2.0, None, rejected=False, defective=None),
+            Scored("c", 1.0, None, rejected=False, defective=False),
+        ),
         anomaly_limit=3.0,
         classifier_limit=None,
         invalid=0,
