@@ -37,7 +37,9 @@ def recent_scores(connection: Connection, part: str, version: str | None, last: 
 
 def _of_version(rows: list[tuple[Any, ...]], version: str) -> RecentScores:
     others: dict[str, int] = {}
-    parts, limits, invalid = [], (None, None), 0
+    parts: list[Scored] = []
+    limits: tuple[float | None, float | None] = (None, None)
+    invalid = 0
     for inspection_id, judged_by, verdict, anomaly, probability, *own, label in rows:
         if judged_by != version:
             others[judged_by] = others.get(judged_by, 0) + 1
