@@ -197,6 +197,7 @@ def test_a_second_change_keeps_both_earlier_reports(bundle: Path) -> None:
     page = (second.path / "report.html").read_text()
     assert f"Only the limits differ from version {first.path.name}" in page
     assert "<svg" in page
+    assert "They were set by hand" in page
 
 
 def test_a_bundle_that_keeps_no_scores_says_what_to_do(tmp_path: Path) -> None:

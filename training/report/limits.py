@@ -16,6 +16,11 @@ class LimitRow:
     asked: str
     origin: LimitOrigin | None
 
+    @property
+    def by_hand(self) -> bool:
+        """Whether somebody set the limit."""
+        return self.origin is not None and self.origin.method == BY_HAND
+
 
 def limit_rows(manifest: Manifest) -> list[LimitRow]:
     """A row for each rule, the classifier's first."""
