@@ -34,6 +34,7 @@ from service.http.requests import CloseUnreadUploads, RequestIds, UnforeseenErro
 from service.http.reviews import router as reviews_router
 from service.http.routes import router
 from service.http.trends import router as trends_router
+from service.http.trials import router as trials_router
 from service.inspection import InspectionService
 from service.orders import Seen
 from service.past_bundles import preprocessing_of
@@ -116,6 +117,7 @@ def create_app(
     app.include_router(reviews_router)
     app.include_router(numbers_router)
     app.include_router(trends_router)
+    app.include_router(trials_router)
     app.include_router(metrics_router)
     app.include_router(bundles_router)
     app.include_router(station_router)

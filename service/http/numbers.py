@@ -8,11 +8,11 @@ from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
+from models.intervals import CONFIDENCE, Share
 from service.http.archive import CameraName, Moment, PartName, VersionName
 from service.http.documentation import problem_responses
 from service.http.judgements import desk_of
 from service.review.figures import Numbers, Period
-from service.review.intervals import CONFIDENCE, Share
 
 router = APIRouter(tags=["review"])
 

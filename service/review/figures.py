@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from service.review.intervals import Share
+from models.intervals import Share
 
 
 @dataclass(frozen=True)

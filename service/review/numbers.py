@@ -9,10 +9,10 @@ from sqlalchemy import ColumnElement, Connection, and_, func, select
 from sqlalchemy.sql.base import ReadOnlyColumnCollection
 
 from models.decision import ANOMALOUS, CLEAN
+from models.intervals import Share, share
 from service.archive.candidates import CHOSEN, GONE, JUDGED, SAMPLE, WAITING
 from service.archive.tables import inspections, reviews
 from service.review.figures import Numbers, Period
-from service.review.intervals import Share, share
 
 _COLUMN = reviews.c
 

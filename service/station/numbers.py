@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
+from models.intervals import CONFIDENCE
 from service.access.rules import STATION
 from service.archive.errors import PictureError
 from service.http.fields import check_text
@@ -16,7 +17,6 @@ from service.http.trends import analyst_of
 from service.plant_time import UNITS, Unit
 from service.registry import Registry
 from service.review.figures import Period
-from service.review.intervals import CONFIDENCE
 from service.station.line_charts import HEIGHT, WIDTH, Drawn, draw
 from service.station.pages import PageRoute
 from service.station.station import Station

@@ -236,6 +236,8 @@ PAGES: dict[str, Ask] = {
     "numbers of one camera and shift": get("/station/numbers?camera=cam1&shift=06:00&by=shift"),
     "GET /numbers/trend": get("/numbers/trend?by=shift"),
     "GET /numbers/places": get("/numbers/places?part=bracket"),
+    "limits, tried on 10,000 parts": get("/station/limits?last=10000&anomaly=2.5"),
+    "GET limits/trial, 10,000 parts": get("/parts/bracket/limits/trial?last=10000&anomaly=2.5"),
     "GET /reviews": get("/reviews"),
     "GET /reviews/numbers": get("/reviews/numbers"),
     "GET /inspections": get("/inspections?limit=50"),

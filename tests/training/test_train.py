@@ -22,7 +22,9 @@ from training.evaluation import evaluate_bundle
 from training.finetune import FinetuneConfig
 from training.images import load_images
 from training.packaging import BundleDraft
+from training.rederive import plan_limits
 from training.rendering.demo import render_parts
+from training.targets import Targets
 from training.train import train
 
 pytestmark = pytest.mark.slow
@@ -95,6 +97,15 @@ def test_the_bundle_has_an_int8_graph_or_says_why_not(photos: Path, tmp_path: Pa
     else:
         assert "inspector.int8.onnx" not in manifest.files
         assert "allowed" in manifest.left_out["int8"] or "verdict" in manifest.left_out["int8"]
+
+
+def test_the_same_limits_are_chosen_again_from_the_scores_that_it_keeps(trained) -> None:
+    manifest = trained.bundle.manifest
+    plan = plan_limits(trained.bundle.path, Targets(0.01))
+    assert plan.chosen.limits == manifest.limits
+    assert plan.chosen.origins == manifest.limit_origins
+    assert plan.before.model_dump(mode="json") == manifest.metrics
+    assert list(plan.variants.values()) == [manifest.variants["fp16"]]
 
 
 def test_what_was_not_asked_for_is_said(trained) -> None:

@@ -1,6 +1,7 @@
 """Puts the report together and writes it."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -8,10 +9,13 @@ from typing import Any
 from jinja2 import Environment, StrictUndefined
 
 from models.inspector import Inspector
-from models.manifest import LimitOrigin, Manifest
+from models.manifest import Manifest
 from training.data.samples import Dataset, Sample
-from training.report.cases import catches_gallery, false_rejects_gallery, misses_gallery
-from training.report.figures import history_figures, roc_figure, score_figures
+from training.report.cases import Gallery, catches_gallery, false_rejects_gallery, misses_gallery
+from training.report.costs import cost_rows, size_rows
+from training.report.figures import Figure, history_figures, roc_figure, score_figures
+from training.report.limits import limit_rows
+from training.report.reliability import reliability_figure
 from training.report.tables import (
     between,
     calibration_remark,
@@ -26,6 +30,35 @@ from training.report.tables import (
 from training.summary import Metrics, Record, summarise
 
 _SKIPPED_SHOWN = 200
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What a report tells of.
+
+    Attributes:
+        manifest: of the bundle.
+        provider: what inspected the photos.
+        records: inspected photos of the splits `calibration` and `test`.
+        metrics: the figures of the test records.
+        dataset: what the photos were read from.
+        splits: which photos went to which split.
+        galleries: the photos to look at; none where no photo was at hand.
+        curves: of the training.
+        changes: what is told, with the earlier limits, with these; empty for a bundle that was trained.
+        earlier: the file with the report of the version that has the earlier limits, beside this one.
+    """
+
+    manifest: Manifest
+    provider: str
+    records: Mapping[str, Sequence[Record]]
+    metrics: Metrics
+    dataset: Dataset
+    splits: Mapping[str, Sequence[Sample]]
+    galleries: Sequence[Gallery]
+    curves: Sequence[Figure]
+    changes: Sequence[tuple[str, str, str]] = ()
+    earlier: str = ""
 
 
 def write_report(
@@ -51,23 +84,42 @@ def write_report(
             `calibration_accuracy`; empty without a classifier.
     """
     test = records.get("test", ())
-    manifest = inspector.manifest
-    labels, rows = split_rows(splits)
+    galleries = (
+        misses_gallery(inspector, test),
+        false_rejects_gallery(inspector, test),
+        catches_gallery(inspector, test),
+    )
+    curves = history_figures(history)
+    write_page(
+        path,
+        Contents(
+            inspector.manifest, inspector.provider, records, metrics, dataset, splits, galleries, curves
+        ),
+    )
+
+
+def write_page(path: Path, contents: Contents) -> None:
+    """Write a report as one HTML file."""
+    test, manifest = contents.records.get("test", ()), contents.manifest
+    metrics, dataset = contents.metrics, contents.dataset
+    labels, rows = split_rows(contents.splits)
     page = _template().render(
         manifest=manifest,
-        provider=inspector.provider,
+        provider=contents.provider,
         headline=headline(metrics),
-        cards=[escape_card(metrics), false_reject_card(metrics, manifest.limit_origins)],
-        metrics=metrics,
-        limits=_limit_rows(manifest),
-        confusion=confusion_table(metrics, manifest),
-        calibration=calibration_remark(summarise(records.get("calibration", ()))),
-        figures=[roc_figure(test, metrics), *score_figures(test, manifest)],
-        galleries=[
-            misses_gallery(inspector, test),
-            false_rejects_gallery(inspector, test),
-            catches_gallery(inspector, test),
+        cards=[
+            escape_card(metrics, manifest.limit_origins),
+            false_reject_card(metrics, manifest.limit_origins),
         ],
+        metrics=metrics,
+        limits=limit_rows(manifest),
+        confusion=confusion_table(metrics, manifest),
+        calibration=calibration_remark(summarise(contents.records.get("calibration", ()))),
+        costs=cost_rows(metrics),
+        sizes=size_rows(metrics),
+        reliability=reliability_figure(metrics.reliability),
+        figures=[roc_figure(test, metrics), *score_figures(test, manifest)],
+        galleries=contents.galleries,
         invalid=[record for record in test if record.invalid],
         dataset=dataset,
         skipped=dataset.skipped[:_SKIPPED_SHOWN],
@@ -75,7 +127,9 @@ def write_report(
         split_rows=rows,
         grouped=any(row.groups < row.total for row in rows),
         settings=settings_tables(manifest),
-        curves=history_figures(history),
+        curves=contents.curves,
+        changes=contents.changes,
+        earlier=contents.earlier,
     )
     # A file name may hold bytes that are no UTF-8; a question mark stands for them.
     path.write_text(page, encoding="utf-8", errors="replace")
@@ -88,16 +142,3 @@ def _template() -> Any:
     environment.filters.update(percent=percent, between=between)
     source = files("training.report").joinpath("report.html.j2").read_text(encoding="utf-8")
     return environment.from_string(source)
-
-
-def _limit_rows(manifest: Manifest) -> list[tuple[str, str, LimitOrigin | None]]:
-    limits, origins = manifest.limits, manifest.limit_origins
-    classifier = (
-        "never fires"
-        if limits.classifier is None
-        else f"defect probability \u2265\u00a0{limits.classifier:.4g}"
-    )
-    return [
-        ("classifier", classifier, origins.classifier),
-        ("anomaly", f"anomaly score \u2265\u00a0{limits.anomaly:.4g}", origins.anomaly),
-    ]
