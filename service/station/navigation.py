@@ -19,4 +19,5 @@ ENTRIES = (
     Entry("board", STATION, "operator"),
     Entry("review", f"{STATION}review", "operator"),
     Entry("numbers", f"{STATION}numbers", "operator"),
+    Entry("models", f"{STATION}models", "admin"),
 )
