@@ -1,25 +1,27 @@
 """A candidate in the shadow judges what the active bundle has judged, and changes nothing."""
 
 import os
+import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 from fastapi.testclient import TestClient
 from prometheus_client.parser import text_string_to_metric_families
 
-from models.answer import Inspection
+from models.cuda.options import CudaSettings
+from models.formats import PhotoLimits
 from models.inspector import Inspector
 from service.orders import Seen
-from service.shadow import run as shadow_run
 from service.shadow.candidate import Candidate
 from service.shadow.comparison import Comparison
 from service.shadow.errors import CandidateLostError
 from service.shadow.ledger import InMemory
-from service.shadow.messages import Opinion, Ready
-from service.shadow.run import ShadowRun
+from service.shadow.messages import Assignment
+from service.shadow.run import MOST_BYTES, MOST_PHOTOS, ShadowRun
 from tests.service.conftest import StartClient
 from tests.service.forging import forge
 from tests.service.shadow_cases import (
@@ -157,7 +159,7 @@ def test_a_candidate_that_dies_is_counted_and_reaches_no_camera(start: StartClie
     begin(client)
     poison = client.post("/inspect", content=encode(poisonous_photo()), headers={"content-type": "image/png"})
     assert poison.status_code == 500  # the active bundle failed, and there is nothing to compare with
-    os.kill(client.app.state.shadows._runs["bracket"]._candidate._process.pid, 9)
+    os.kill(client.app.state.shadows._runs["bracket"]._candidate._process.pid, signal.SIGKILL)
     assert judge(client)["verdict"] == "clean"
     wait_for(lambda: shadow_of(client)["state"] == "failed", "the failure")
     assert "exit code -9" in shadow_of(client)["failure"]
@@ -169,113 +171,119 @@ def test_a_candidate_that_dies_is_counted_and_reaches_no_camera(start: StartClie
     assert shadow_of(client)["faults"] == 0
 
 
-class Slow:
-    """A candidate that answers when it is let, in place of a process that a test cannot slow down."""
-
-    def __init__(self) -> None:
-        self.ready = Ready(provider="CPUExecutionProvider", precision="fp32")
-        self.let = threading.Event()
-        self.killed = threading.Event()
-        self.asked = 0
-
-    def judge(self, photo: bytes, seconds: float) -> Opinion:
-        self.asked += 1
-        while not self.let.wait(0.005):
-            if self.killed.is_set():
-                raise CandidateLostError("it was ended")
-        return Opinion(verdict="clean", score=0.1, anomaly_score=1.0, needs_review=False)
-
-    def kill(self) -> None:
-        self.killed.set()
-
-    def close(self) -> None:
-        self.killed.set()
-
-
 @pytest.fixture(scope="module")
 def seen(tiny_bundle: Path) -> Seen:
     inspection, _, _ = Inspector.load(tiny_bundle, "cpu", threads=1).inspect(GOOD)
-    return Seen(Inspection.model_validate(inspection), GOOD)
+    return Seen(inspection.model_copy(update={"bundle_version": "another"}), GOOD)
+
+
+@dataclass(frozen=True)
+class Paused:
+    """A run whose candidate's process stands still until `go_on`."""
+
+    run: ShadowRun
+    candidate: Candidate
+    busy: threading.Event
+
+    def go_on(self) -> None:
+        os.kill(self.candidate._process.pid, signal.SIGCONT)
+
+    def offer_one(self, seen: Seen) -> None:
+        """Offer a photo, and wait until the candidate has it."""
+        self.run.offer(seen)
+        wait_for(lambda: not self.run._waiting, "the first photo")
 
 
 @pytest.fixture
-def slow() -> Iterator[tuple[Slow, ShadowRun, list[bool]]]:
-    busy = [False]
-    candidate = Slow()
-    run = ShadowRun("bracket", NEW, candidate, InMemory(), is_busy=lambda: busy[0], seconds=5.0)  # type: ignore[arg-type]
-    yield candidate, run, busy
-    run.close()
+def pause() -> Iterator[Callable[..., Paused]]:
+    running: list[ShadowRun] = []
+
+    def start_one(bundle: Path | None = None) -> Paused:
+        candidate, busy = Candidate(), threading.Event()
+        if bundle is not None:
+            candidate.prove(assignment(bundle), 60.0)
+        os.kill(candidate._process.pid, signal.SIGSTOP)
+        run = ShadowRun("bracket", OLD, candidate, InMemory(), is_busy=busy.is_set, seconds=20.0)
+        running.append(run)
+        return Paused(run, candidate, busy)
+
+    yield start_one
+    for run in running:
+        run.close()
 
 
-def test_what_the_candidate_has_no_time_for_is_dropped_and_counted(
-    slow: tuple[Slow, ShadowRun, list[bool]], seen: Seen
+def assignment(bundle: Path) -> Assignment:
+    return Assignment(
+        bundle=bundle,
+        device="cpu",
+        precision="auto",
+        cuda=CudaSettings(),
+        limits=PhotoLimits(),
+        canary_seconds=60.0,
+    )
+
+
+def test_what_the_candidate_has_no_time_for_is_dropped_and_the_rest_is_judged_when_it_is_calm(
+    pause: Callable[..., Paused], tiny_bundle: Path, seen: Seen
 ) -> None:
-    candidate, run, _ = slow
-    run.offer(seen)
-    wait_for(lambda: candidate.asked == 1, "the first photo")
+    paused = pause(tiny_bundle)
+    paused.offer_one(seen)
     begun = time.monotonic()
-    for _ in range(shadow_run.MOST_PHOTOS + 5):
-        run.offer(seen)
+    for _ in range(MOST_PHOTOS + 5):
+        paused.run.offer(seen)
     assert time.monotonic() - begun < 1.0  # it waits for nobody
-    assert run.counts.dropped == 5
-    candidate.let.set()
-    wait_for(lambda: run.counts.judged == shadow_run.MOST_PHOTOS + 1, "the others")
-
-
-def test_the_candidate_waits_while_photos_wait_for_the_active_bundle(
-    slow: tuple[Slow, ShadowRun, list[bool]], seen: Seen
-) -> None:
-    candidate, run, busy = slow
-    candidate.let.set()
-    busy[0] = True
-    run.offer(seen)
+    assert paused.run.counts.dropped == 5
+    paused.busy.set()
+    paused.go_on()
+    wait_for(lambda: paused.run.counts.judged == 1, "the photo that it had")
     time.sleep(0.2)
-    assert candidate.asked == 0
-    busy[0] = False
-    wait_for(lambda: run.counts.judged == 1, "its turn")
+    assert paused.run.counts.judged == 1
+    paused.busy.clear()
+    wait_for(lambda: paused.run.counts.judged == MOST_PHOTOS + 1, "the others")
 
 
-def test_a_large_photo_is_not_held_beside_others(
-    slow: tuple[Slow, ShadowRun, list[bool]], seen: Seen, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    candidate, run, _ = slow
-    monkeypatch.setattr(shadow_run, "MOST_BYTES", int(1.5 * len(GOOD)))
-    run.offer(seen)
-    wait_for(lambda: candidate.asked == 1, "the first photo")
-    run.offer(seen)
-    run.offer(seen)
-    assert run.counts.dropped == 1
-
-
-def test_a_run_ends_in_the_middle_of_a_photo(slow: tuple[Slow, ShadowRun, list[bool]], seen: Seen) -> None:
-    candidate, run, _ = slow
-    run.offer(seen)
-    wait_for(lambda: candidate.asked == 1, "the first photo")
-    run.close()
-    assert not run._thread.is_alive()
-    assert (run.failure, run.counts.faults) == ("", 0)
-    run.offer(seen)
-    assert candidate.asked == 1
+def test_large_photos_are_not_held_beside_each_other(pause: Callable[..., Paused], seen: Seen) -> None:
+    paused = pause()
+    large = replace(seen, photo=bytes(2 * MOST_BYTES // 3))
+    paused.offer_one(seen)
+    paused.run.offer(large)
+    paused.run.offer(large)
+    assert paused.run.counts.dropped == 1
+    paused.run.offer(seen)
+    assert paused.run.counts.dropped == 1
 
 
 def test_what_the_candidate_itself_has_judged_is_not_compared(
-    slow: tuple[Slow, ShadowRun, list[bool]], seen: Seen
+    pause: Callable[..., Paused], seen: Seen
 ) -> None:
-    _, run, _ = slow
-    own = seen.inspection.model_copy(update={"bundle_version": NEW})
-    run.offer(Seen(own, GOOD))
-    assert len(run._waiting) == 0
+    paused = pause()
+    paused.offer_one(seen)
+    own = seen.inspection.model_copy(update={"bundle_version": OLD})
+    paused.run.offer(replace(seen, inspection=own))
+    assert not paused.run._waiting
+
+
+def test_a_run_ends_in_the_middle_of_a_photo(pause: Callable[..., Paused], seen: Seen) -> None:
+    paused = pause()
+    paused.offer_one(seen)
+    begun = time.monotonic()
+    paused.run.close()
+    assert time.monotonic() - begun < 5.0
+    assert (paused.run.failure, paused.run.counts.faults) == ("", 0)
+    assert paused.candidate._process.returncode == -signal.SIGKILL
+    paused.run.offer(seen)
+    assert not paused.run._waiting
 
 
 def test_a_process_that_does_not_answer_is_ended() -> None:
     candidate = Candidate()
-    os.kill(candidate._process.pid, 19)  # SIGSTOP
+    os.kill(candidate._process.pid, signal.SIGSTOP)
     begun = time.monotonic()
     with pytest.raises(CandidateLostError, match="did not answer"):
         candidate.judge(b"x" * 10_000_000, 0.3)
     assert time.monotonic() - begun < 5.0
     candidate.close()
-    assert candidate._process.returncode == -9
+    assert candidate._process.returncode == -signal.SIGKILL
 
 
 def test_both_reject_rates_are_over_the_same_photos() -> None:
