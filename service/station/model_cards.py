@@ -122,7 +122,7 @@ def _columns(
 ) -> list[BundleColumn]:
     loaded = registry.loaded.get(part)
     serving = loaded.inspector.bundle if loaded else None
-    photos = serving.manifest.dataset.sha256 if serving else ""
+    photos = serving.manifest.dataset.sha256 if serving else None
     columns = []
     for version in versions:
         manifest = version.manifest
@@ -133,7 +133,7 @@ def _columns(
                 shadowed=shadow is not None and shadow.status.version == version.name,
                 problem=version.problem,
                 figures=figures_of(manifest) if manifest else None,
-                same_photos=manifest is not None and manifest.dataset.sha256 == photos,
+                same_photos=photos is None or (manifest is not None and manifest.dataset.sha256 == photos),
                 has_report=manifest is not None and "report.html" in manifest.files,
             )
         )
