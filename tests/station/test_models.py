@@ -140,7 +140,7 @@ def test_an_operator_is_not_led_there(tmp_path: Path, open_page: OpenPage) -> No
         page.get_by_label("API key").fill(key)
         page.keyboard.press("Enter")
         page.wait_for_url("**/station/numbers")
-        expect(page.get_by_role("link", name="Board")).to_be_visible()
+        expect(page.get_by_role("link", name="Board", exact=True)).to_be_visible()
         expect(page.get_by_role("link", name="Models")).to_have_count(0)
         page.goto("/station/models")
         assert "/station/sign-in" in page.url
