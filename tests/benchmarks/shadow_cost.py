@@ -3,8 +3,8 @@
     python -m tests.benchmarks.shadow_cost --bundle bundles/bracket/<version> --photos FOLDER
 
 One service; its candidate is a copy of the bundle, so it costs as much as the active one. A paced line, and
-clients that post as fast as they are answered, take turns with the candidate and without, A B B A, so that the
-machine's moods fall on both. Writes a section of docs/performance.md unless --dry is given.
+clients that post as fast as they are answered, take turns with the candidate and without, A B B A, so that
+the machine's moods fall on both. Writes a section of docs/performance.md unless --dry is given.
 """
 
 import argparse
