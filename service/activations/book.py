@@ -71,10 +71,7 @@ class Book:
         """
         with self._lock:
             self._unwritten.append(_Start(part, version, datetime.now(UTC)))
-            try:
-                self._write_starts()
-            except Exception:
-                log.exception("It could not be written down yet that %s serves %s.", part, version)
+            self._try_to_write_starts()
 
     def of(self, part: str, limit: int) -> list[Activation]:
         """The last activations of a part, the newest first.
@@ -83,8 +80,16 @@ class Book:
             Exception: whatever the shelf raises.
         """
         with self._lock:
-            self._write_starts()
+            self._try_to_write_starts()
             return self._shelf.newest(part, limit)
+
+    def _try_to_write_starts(self) -> None:
+        try:
+            self._write_starts()
+        except Exception as error:
+            # Each kind of shelf fails with errors of its own.
+            said = "; ".join(f"{each.part} serves {each.version}" for each in self._unwritten)
+            log.error("It could not be written down yet: %s. %s", said, error)
 
     def _write_starts(self) -> None:
         while self._unwritten:
@@ -93,6 +98,23 @@ class Book:
             previous = before[0].version if before else None
             self._shelf.add(Activation(first.part, first.version, previous, START, first.time))
             del self._unwritten[0]
+
+
+def serving_since(history: Sequence[Activation], active: str) -> datetime | None:
+    """Since when the active version has served, restarts aside; None if the history does not say.
+
+    Args:
+        history: of one part, the newest first.
+        active: the version that serves now.
+    """
+    since = None
+    for each in history:
+        if each.version != active:
+            break
+        since = each.time
+        if each.previous != active:
+            break
+    return since
 
 
 def version_before(history: Sequence[Activation], active: str | None) -> str | None:

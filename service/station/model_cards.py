@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
-from service.activations.book import version_before
+from service.activations.book import serving_since, version_before
 from service.activations.entries import Activation
 from service.errors import ServiceError
 from service.registry import Registry
@@ -48,7 +49,7 @@ class PartCard:
 
     Attributes:
         problem: why the part is not served; empty if it is.
-        active: the version that serves; None if none does.
+        active: the version that serves, and since when; None if none does, or that is not known.
         bundles: the newest first; those in use are among them, however old.
         hidden: versions of those that are left out.
         before: the version that a roll-back leads to; None without one.
@@ -58,6 +59,7 @@ class PartCard:
     part: str
     problem: str
     active: str | None
+    since: datetime | None
     bundles: Sequence[BundleColumn]
     hidden: Sequence[str]
     before: str | None
@@ -95,6 +97,7 @@ def _card(registry: Registry, shadows: Shadows, part: str) -> PartCard:
         part=part,
         problem=status.reason,
         active=active,
+        since=serving_since(history, active) if active else None,
         bundles=_columns(registry, part, shown, shadow),
         hidden=[version.name for version in versions if version not in shown],
         before=before,

@@ -1,7 +1,7 @@
 """Who put which bundle in place, and when: written down for ever, or not done."""
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -10,7 +10,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from service.access.commands import add_key
-from service.activations.book import Book, InMemory, version_before
+from service.activations.book import Book, InMemory, serving_since, version_before
 from service.activations.entries import ANYBODY, START, Activation, Actor
 from service.archive.errors import ArchiveUnavailableError
 from tests.service.conftest import StartClient
@@ -151,3 +151,22 @@ def test_a_roll_back_leads_to_what_served_before(
 ) -> None:
     past = [Activation("bracket", version, previous, Actor("Ada"), NOW) for version, previous in said]
     assert version_before(past, active) == before
+
+
+def test_a_restart_does_not_count_as_a_beginning() -> None:
+    said = [("b", "b"), ("b", "a"), ("b", None)]
+    past = [
+        Activation("bracket", version, previous, START, NOW + timedelta(hours=3 - number))
+        for number, (version, previous) in enumerate(said)
+    ]
+    assert serving_since(past, "b") == NOW + timedelta(hours=2)
+    assert serving_since(past[:1], "b") == NOW + timedelta(hours=3)
+    assert serving_since(past, "a") is None
+
+
+def test_a_history_that_cannot_be_written_can_still_be_read(
+    start: StartClient, bundles: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "state").write_text("a file, where a folder should be")
+    client = start(bundles=bundles, state=tmp_path / "state", archive="none")
+    assert history(client) == []
