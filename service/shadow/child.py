@@ -27,9 +27,7 @@ _CPU_THREADS = 1
 
 def main() -> int:
     """Judge until there are no more photos."""
-    os.nice(_LOWEST_PRIORITY)
-    with suppress(OSError), open("/proc/self/oom_score_adj", "w") as score:
-        score.write(_FIRST_TO_GO)
+    _step_back()
     # What a library prints must not be taken for a reply.
     replies = os.fdopen(os.dup(1), "wb", buffering=0)
     os.dup2(2, 1)
@@ -49,6 +47,18 @@ def work(orders: BinaryIO, replies: BinaryIO) -> int:
     while (photo := receive_photo(orders)) is not None:
         _say(replies, judge.reply(photo))
     return 0
+
+
+def _step_back() -> None:
+    """Take only what others leave, of the cores and of the memory."""
+    os.nice(_LOWEST_PRIORITY)
+    if sys.platform == "linux":
+        # Of low priority alone, it would run on for a moment whenever a thread of the service wakes up, and
+        # those of a model's run wake up at every layer.
+        with suppress(OSError):
+            os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+        with suppress(OSError), open("/proc/self/oom_score_adj", "w") as score:
+            score.write(_FIRST_TO_GO)
 
 
 class Judge:

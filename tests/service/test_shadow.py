@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -159,7 +160,11 @@ def test_a_candidate_that_dies_is_counted_and_reaches_no_camera(start: StartClie
     begin(client)
     poison = client.post("/inspect", content=encode(poisonous_photo()), headers={"content-type": "image/png"})
     assert poison.status_code == 500  # the active bundle failed, and there is nothing to compare with
-    os.kill(client.app.state.shadows._runs["bracket"]._candidate._process.pid, signal.SIGKILL)
+    process = client.app.state.shadows._runs["bracket"]._candidate._process.pid
+    assert os.getpriority(os.PRIO_PROCESS, process) == 19
+    if sys.platform == "linux":
+        assert os.sched_getscheduler(process) == os.SCHED_IDLE
+    os.kill(process, signal.SIGKILL)
     assert judge(client)["verdict"] == "clean"
     wait_for(lambda: shadow_of(client)["state"] == "failed", "the failure")
     assert "exit code -9" in shadow_of(client)["failure"]
