@@ -2,7 +2,7 @@
 
 import { fill, localiseTimes, send, texts } from "./page.js";
 
-const SECONDS = 4;
+const SECONDS = 5;
 const words = texts().models.confirm;
 const changes = JSON.parse(document.getElementById("changes").textContent);
 const dialog = document.getElementById("confirm");
