@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import insert, select
 
 from service.activations.entries import Activation, Actor
+from service.archive.errors import ArchiveUnavailableError
 from service.archive.tables import activations
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ class InDatabase:
 
     def add(self, activation: Activation) -> None:
         """Keep one more."""
-        self._archive.check()
+        self._check()
         row = {
             "time": activation.time,
             "part": activation.part,
@@ -36,7 +37,7 @@ class InDatabase:
 
     def newest(self, part: str, limit: int) -> list[Activation]:
         """The last ones of a part, the newest first."""
-        self._archive.check()
+        self._check()
         column = activations.c
         wanted = select(activations).where(column.part == part).order_by(column.number.desc()).limit(limit)
         with self._archive.holdings.database.reading() as connection:
@@ -45,3 +46,9 @@ class InDatabase:
             Activation(row.part, row.version, row.previous, Actor(row.by_name, row.key_id), row.time)
             for row in rows
         ]
+
+    def _check(self) -> None:
+        # On a GPU, bundles are loaded before the archive is opened.
+        if not self._archive.started:
+            raise ArchiveUnavailableError("it is not open yet")
+        self._archive.check()

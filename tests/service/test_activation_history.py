@@ -12,7 +12,10 @@ from sqlalchemy.exc import DBAPIError
 from service.access.commands import add_key
 from service.activations.book import Book, InMemory, serving_since, version_before
 from service.activations.entries import ANYBODY, START, Activation, Actor
+from service.activations.opening import open_book
+from service.archive.archive import Archive
 from service.archive.errors import ArchiveUnavailableError
+from service.settings import Settings
 from tests.service.conftest import StartClient
 from tests.service.shadow_cases import NEW, OLD, judge, two_bundles
 
@@ -170,3 +173,14 @@ def test_a_history_that_cannot_be_written_can_still_be_read(
     (tmp_path / "state").write_text("a file, where a folder should be")
     client = start(bundles=bundles, state=tmp_path / "state", archive="none")
     assert history(client) == []
+
+
+def test_what_serves_before_the_archive_is_open_is_written_down_later(tmp_path: Path) -> None:
+    settings = Settings.of(archive=str(tmp_path / "archive"), archive_free_bytes=0)
+    archive = Archive(settings)
+    book = open_book(settings, archive)
+    book.started("bracket", OLD)  # as on a GPU, which is proved first
+    assert not (tmp_path / "archive").exists()
+    archive.start()
+    assert [each.version for each in book.of("bracket", 9)] == [OLD]
+    archive.close()

@@ -1,5 +1,6 @@
 """`glint promote`: one command puts a bundle in place on a running service."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -14,9 +15,9 @@ from tests.service.shadow_cases import NEW, OLD, two_bundles
 def test_a_bundle_is_put_in_place_or_only_tried(tmp_path: Path) -> None:
     bundles = two_bundles(tmp_path / "bundles") / "bracket"
     keys = {role: add_key(tmp_path / "keys.json", role, role)[0] for role in ("operator", "admin")}
-    open_health = {"GLINT_OPEN_HEALTH": "true"}
+    environment = {"GLINT_OPEN_HEALTH": "true", "GLINT_STATE": str(tmp_path / "state")}
     options = ("--keys", str(tmp_path / "keys.json"))
-    with serving(bundles.parent, *options, environment=open_health) as live:
+    with serving(bundles.parent, *options, environment=environment) as live:
         url = f"http://127.0.0.1:{live.port}"
         with pytest.raises(GlintError, match="takes a key of the role admin"):
             promote(bundles / OLD, url, keys["operator"], shadow=False)
@@ -26,7 +27,9 @@ def test_a_bundle_is_put_in_place_or_only_tried(tmp_path: Path) -> None:
             f"bracket {OLD} runs in the shadow of {NEW}."
         )
         said = promote(bundles / OLD, f"{url}/", keys["admin"], shadow=False)
-        assert said.startswith(f"bracket is judged by {OLD}, in place of {NEW}. Until the next start")
+        assert said == f"bracket is judged by {OLD}, in place of {NEW}."
+        written = json.loads((tmp_path / "state" / "activations.json").read_text())
+        assert [(each["version"], each["by"]) for each in written] == [(NEW, "start"), (OLD, "admin")]
         with pytest.raises(GlintError, match="serves already"):
             promote(bundles / OLD, url, keys["admin"], shadow=True)
 
