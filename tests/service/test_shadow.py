@@ -1,5 +1,6 @@
 """A candidate in the shadow judges what the active bundle has judged, and changes nothing."""
 
+import io
 import os
 import signal
 import sys
@@ -17,11 +18,12 @@ from models.cuda.options import CudaSettings
 from models.formats import PhotoLimits
 from models.inspector import Inspector
 from service.orders import Seen
+from service.shadow import child
 from service.shadow.candidate import Candidate
 from service.shadow.comparison import Comparison
 from service.shadow.errors import CandidateLostError
 from service.shadow.ledger import InMemory
-from service.shadow.messages import Assignment
+from service.shadow.messages import Assignment, Opinion, framed, receive_photo
 from service.shadow.run import MOST_BYTES, MOST_PHOTOS, ShadowRun
 from tests.service.conftest import StartClient
 from tests.service.forging import forge
@@ -37,7 +39,7 @@ from tests.service.shadow_cases import (
     two_bundles,
     wait_for,
 )
-from tests.tiny_bundle import encode, poisonous_photo
+from tests.tiny_bundle import encode, make_tiny_bundle, poisonous_photo
 
 
 @pytest.fixture
@@ -289,6 +291,27 @@ def test_a_process_that_does_not_answer_is_ended() -> None:
     assert time.monotonic() - begun < 5.0
     candidate.close()
     assert candidate._process.returncode == -signal.SIGKILL
+
+
+def test_the_candidate_says_of_each_photo_what_became_of_it(tmp_path: Path) -> None:
+    bundle = make_tiny_bundle(tmp_path)
+    judge_of = child.Judge(assignment(bundle).model_copy(update={"canary_seconds": 0.0}))
+    said = judge_of.reply(ODD).opinion
+    assert said is not None
+    assert (said.verdict, said.defect_probability is not None, said.needs_review) == ("anomalous", True, True)
+    assert judge_of.reply(b"no photo").opinion == Opinion(verdict="invalid")
+    failed = judge_of.reply(encode(poisonous_photo()))
+    assert (failed.opinion, failed.untrusted, "indices" in failed.fault) == (None, False, True)
+    forge(bundle, "golden/expected.json", '"verdict": "clean"', '"verdict": "scratched"')
+    lost = judge_of.reply(GOOD)
+    assert (lost.opinion, lost.untrusted) == (None, True)
+    assert "golden photos differ" in lost.fault
+
+
+def test_photos_that_were_cut_off_are_not_judged() -> None:
+    whole = framed(b"one") + framed(b"")
+    stream = io.BytesIO(whole + framed(b"three")[:-1])
+    assert [receive_photo(stream) for _ in range(3)] == [b"one", b"", None]
 
 
 def test_both_reject_rates_are_over_the_same_photos() -> None:
