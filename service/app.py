@@ -106,7 +106,9 @@ def create_app(
     app.state.readiness = readiness = partial(readiness_of, registry, archive, keys)
     telemetry = Telemetry(settings, registry, os.environ, readiness, archive.status if archive else None)
     app.state.telemetry = telemetry
-    app.state.shadows = shadows = Shadows(registry, settings, open_ledger(archive))
+    app.state.shadows = shadows = Shadows(
+        registry, settings, open_ledger(archive), lambda: app.state.inspections.load[0] > 0
+    )
     telemetry.metrics.registry.register(ShadowCollector(shadows))
     feed = Feed(Cameras(telemetry.cameras), keeps_photos=archive is None)
     observe = partial(_look_on, telemetry, feed, shadows)

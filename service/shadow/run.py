@@ -59,7 +59,7 @@ class ShadowRun:
         """
         Args:
             candidate: proved already; the run ends it.
-            is_busy: whether photos wait for the active bundle; then the candidate waits too.
+            is_busy: whether photos are being inspected; then the candidate begins with none.
             seconds: the time one photo may take.
         """
         self.version = version
@@ -135,7 +135,7 @@ class ShadowRun:
             return seen
 
     def _wait_for_calm(self) -> bool:
-        """Wait while photos wait for the active bundle; False when the run is to end."""
+        """Wait while photos are being inspected; False when the run is to end."""
         while self._is_busy():
             if self._closing.wait(_SECONDS_BETWEEN_LOOKS):
                 return False

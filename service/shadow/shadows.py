@@ -2,6 +2,7 @@
 
 import logging
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
@@ -53,8 +54,12 @@ class ShadowStatus:
 class Shadows:
     """Begins and ends shadow runs, and hands photos to them. Safe to call from several threads."""
 
-    def __init__(self, registry: Registry, settings: Settings, ledger: Ledger) -> None:
+    def __init__(
+        self, registry: Registry, settings: Settings, ledger: Ledger, is_busy: Callable[[], bool]
+    ) -> None:
+        """`is_busy` says whether any photo is being inspected; then no candidate begins with one."""
         self.ledger = ledger
+        self._is_busy = is_busy
         self._registry = registry
         self._settings = settings
         self._choices = Choices(settings.state, SHADOWS)
@@ -205,7 +210,7 @@ class Shadows:
             version.name,
             candidate,
             self.ledger,
-            is_busy=lambda: self._is_busy(part),
+            is_busy=self._is_busy,
             seconds=_SECONDS_FOR_A_PHOTO,
         )
         self._runs = {**self._runs, part: run}
@@ -240,10 +245,6 @@ class Shadows:
             limits=PhotoLimits(max_bytes=settings.max_bytes, max_pixels=settings.max_pixels),
             canary_seconds=settings.canary_seconds,
         )
-
-    def _is_busy(self, part: str) -> bool:
-        active = self._registry.loaded.get(part)
-        return active is not None and active.batcher.waiting > 0
 
     def _forget(self, part: str) -> None:
         self._end(part)

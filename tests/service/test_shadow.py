@@ -329,10 +329,15 @@ def test_both_reject_rates_are_over_the_same_photos() -> None:
     assert Comparison({}).agreed.rate is None
 
 
-def test_shadow_verdicts_go_with_their_inspection(start: StartClient, bundles: Path) -> None:
+def test_a_candidate_waits_for_a_pause_and_its_verdict_goes_with_the_inspection(
+    start: StartClient, bundles: Path
+) -> None:
     client = start(bundles=bundles)
     begin(client)
-    given = client.post("/inspect", content=ODD, headers=JPEG).json()["id"]
+    with client.app.state.inspections.admit():  # another photo is being inspected
+        given = client.post("/inspect", content=ODD, headers=JPEG).json()["id"]
+        time.sleep(0.3)
+        assert shadow_of(client)["judged"] == 0
     judged(client, 1)
     database = client.app.state.archive.holdings.database
     with database.writing() as connection:
