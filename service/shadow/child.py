@@ -53,8 +53,7 @@ def _step_back() -> None:
     """Take only what others leave, of the cores and of the memory."""
     os.nice(_LOWEST_PRIORITY)
     if sys.platform == "linux":
-        # Of low priority alone, it would run on for a moment whenever a thread of the service wakes up, and
-        # those of a model's run wake up at every layer.
+        # It gives way as soon as a thread of the service wakes up; those of a run wake up at every layer.
         with suppress(OSError):
             os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
         with suppress(OSError), open("/proc/self/oom_score_adj", "w") as score:
