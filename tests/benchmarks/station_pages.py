@@ -295,8 +295,8 @@ Archive of {size:,} inspections in SQLite: 6 % defects, 2 % doubtful, 1 % of the
 quarter of those judged; a candidate in the shadow has judged all of them. {rounds} requests of each page,
 in turns with a service on {SMALL:,} inspections; a page of the queue is the redirect and the page behind it.
 {machine()}. The slowest p95 is {slowest:.0f} ms; {LIMIT_MS:.0f} ms are allowed.
-The first page of numbers after a start, and one every hour, reads all inspections: {first_ms:.0f} ms, which is
-not in the table.
+The first page of numbers after a start, and one every hour, reads all inspections: {first_ms:.0f} ms,
+which is not in the table.
 
 {table(head, rows)}"""
 
