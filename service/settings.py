@@ -69,7 +69,7 @@ class Settings(BaseSettings):
     )
     state: Path | None = Field(
         default=None,
-        description="Folder that keeps which bundle was activated and who is signed in; unset: forgotten.",
+        description="Folder that keeps which bundle is active or in the shadow, and who is signed in.",
     )
     session_hours: float = Field(
         default=12.0, gt=0, description="Time after its last use that a sign-in at the station ends."

@@ -47,6 +47,8 @@ RULES = (
     Rule("POST", f"{STATION}sign-out", None),
     Rule("GET", f"{STATION}static/**", None),
     Rule("GET", f"{STATION}limits", "admin"),
+    Rule("GET", f"{STATION}models", "admin"),
+    Rule("GET", f"{STATION}models/**", "admin"),
     Rule("GET", "/station", "operator"),
     Rule("GET", STATION, "operator"),
     Rule("GET", f"{STATION}**", "operator"),

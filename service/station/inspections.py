@@ -8,12 +8,12 @@ from starlette.responses import Response
 from models.answer import Inspection
 from service.access.rules import STATION
 from service.archive.errors import PictureError
-from service.station.entries import kind_of
 from service.station.opinions import opinions_of
 from service.station.pages import PageRoute
 from service.station.recent import Picture
 from service.station.sources import Shown, Sources
 from service.station.station import Station
+from service.verdicts import kind_of
 
 if TYPE_CHECKING:
     from models.heat_map import HeatMap

@@ -20,4 +20,5 @@ ENTRIES = (
     Entry("review", f"{STATION}review", "operator"),
     Entry("numbers", f"{STATION}numbers", "operator"),
     Entry("limits", f"{STATION}limits", "admin"),
+    Entry("models", f"{STATION}models", "admin"),
 )

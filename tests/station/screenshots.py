@@ -1,9 +1,9 @@
-"""Takes the pictures of docs/station.md and docs/review.md from a service of its own.
+"""Takes the pictures of docs/station.md, docs/review.md and docs/models.md from services of its own.
 
     python -m tests.station.screenshots BUNDLES PHOTOS
 
 BUNDLES is the folder of bundles of one part, PHOTOS holds `good/` and a folder of defects; `make demo` leaves
-both under demo/.
+both under demo/. The picture of the models page needs two bundles, so two trainings.
 """
 
 import json
@@ -77,6 +77,38 @@ def judge_some(live: Live, answers: list[tuple[str, str]]) -> None:
     connection.close()
 
 
+def take_models(browser: Browser, bundles: Path, photos: Path) -> None:
+    """The models page: an older bundle was put in place, and the newest judges in its shadow."""
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        serving(
+            bundles, archive=Path(folder) / "archive", environment={"GLINT_STATE": f"{folder}/state"}
+        ) as live,
+    ):
+        [part] = json.loads(live.get("/parts")[1])
+        path = f"/parts/{part['part']}"
+        newest, older = [each["version"] for each in json.loads(live.get(f"{path}/versions")[1])][:2]
+        order(live, f"{path}/activate", older)
+        order(live, f"{path}/shadow", newest)
+        for seed in range(_PHOTOS // 10):
+            post_some(live, photos, 10, seed)
+            while sum(json.loads(live.get(f"{path}/shadow")[1])[n] for n in ("judged", "dropped")) < 10 * (
+                seed + 1
+            ):
+                time.sleep(0.1)
+        time.sleep(1.5)
+        take(browser, live, "/station/models", DESKTOP, "models")
+
+
+def order(live: Live, path: str, version: str) -> None:
+    """Post which version is wanted."""
+    connection = live.connect()
+    connection.request("POST", path, json.dumps({"version": version}), {"content-type": "application/json"})
+    answer = connection.getresponse()
+    assert answer.status == 200, answer.read()
+    connection.close()
+
+
 def main(bundles: Path, photos: Path) -> None:
     """Serve, post, and take the pictures."""
     (DOCS / "station").mkdir(exist_ok=True)
@@ -122,6 +154,8 @@ def main(bundles: Path, photos: Path) -> None:
         add_key(keys, "Ada", "operator")
         with serving(bundles, "--keys", str(keys), environment={"GLINT_OPEN_HEALTH": "true"}) as guarded:
             take(browser, guarded, "/", TABLET, "sign-in")
+        if len(list(bundles.glob("**/manifest.json"))) > 1:
+            take_models(browser, bundles, photos)
         browser.close()
 
 
