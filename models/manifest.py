@@ -51,11 +51,13 @@ class LimitOrigin(_Record):
 
     Attributes:
         method: how it was chosen, for example `conformal` (a quantile of held-out good photos).
-        target: the share of good parts this rule may reject, as asked for.
+        target: the share of good parts this rule may reject, as asked for; where only escapes were asked for,
+            or the limit was set by hand, the share that the photos let expect.
         supported: the smallest share that the number of photos can support, 1 / (n_good + 1).
         n_good, n_defective: held-out photos it was chosen on.
         false_rejects: share of those good photos at or above the limit.
         note: in plain words, what the photos can and cannot support; empty when all is well.
+        max_escapes: the share of defective parts that both rules together may pass, if that was asked for.
     """
 
     method: str
@@ -65,6 +67,7 @@ class LimitOrigin(_Record):
     n_defective: int
     false_rejects: RateInterval
     note: str = ""
+    max_escapes: float | None = None
 
 
 class LimitOrigins(_Record):

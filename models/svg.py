@@ -98,13 +98,13 @@ def bar(frame: Frame, left: float, right: float, start: float, end: float, style
     return element.format(style, x, top, width, max(1.0, bottom - top))
 
 
-def upright(frame: Frame, x: float, label: str) -> Markup:
-    """A dashed line over the whole height at `x`, labelled at its top."""
+def upright(frame: Frame, x: float, label: str, *, style: str = "limit", row: int = 0) -> Markup:
+    """A line over the whole height at `x`, labelled at its top, or `row` lines of text below it."""
     place = frame.px(x)
-    mark = _segment("limit", place, _TOP, place, frame.height - _BOTTOM)
+    mark = _segment(style, place, _TOP, place, frame.height - _BOTTOM)
     near_right = place > 0.6 * frame.width
     shift, anchor = (-5.0, "end") if near_right else (5.0, "start")
-    return mark + text(place + shift, _TOP + 11, label, anchor=anchor, style="note strong")
+    return mark + text(place + shift, _TOP + 11 + 16 * row, label, anchor=anchor, style="note strong")
 
 
 def legend(frame: Frame, entries: Sequence[tuple[str, str]], *, x: float, y: float) -> Markup:

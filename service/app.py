@@ -16,6 +16,7 @@ from models.decision import INVALID
 from service.access.exposure import check_exposure
 from service.access.ring import KeyRing
 from service.access.sessions import Sessions
+from service.activations.opening import open_book
 from service.archive.opening import open_archive
 from service.http.access import AccessControl
 from service.http.archive import router as archive_router
@@ -33,18 +34,26 @@ from service.http.problems import install_problem_handlers
 from service.http.requests import CloseUnreadUploads, RequestIds, UnforeseenErrors
 from service.http.reviews import router as reviews_router
 from service.http.routes import router
+from service.http.shadows import router as shadows_router
+from service.http.trends import router as trends_router
+from service.http.trials import router as trials_router
 from service.inspection import InspectionService
 from service.orders import Seen
+from service.past_bundles import preprocessing_of
 from service.readiness import readiness_of
 from service.registry import Registry
 from service.review.opening import open_desk
 from service.settings import Settings
+from service.shadow.ledger import open_ledger
+from service.shadow.metrics import ShadowCollector
+from service.shadow.shadows import Shadows
 from service.station.alarms import Alarms
 from service.station.cameras import Cameras
 from service.station.feed import Feed
 from service.station.routes import router as station_router
 from service.station.sources import Sources
 from service.station.station import Station
+from service.statistics.analyst import open_analyst
 from service.telemetry.telemetry import Telemetry
 
 if TYPE_CHECKING:
@@ -79,8 +88,8 @@ def create_app(
     check_exposure(settings)
     keys = KeyRing(settings.keys) if settings.keys else None
     sessions = Sessions(keys, 3600.0 * settings.session_hours, settings.state) if keys else None
-    registry = registry or Registry(settings, on_death or end_process)
     archive = archive or open_archive(settings)
+    registry = registry or Registry(settings, on_death or end_process, open_book(settings, archive))
     app = FastAPI(
         title="Glint",
         version=version("glint-inspection"),
@@ -94,11 +103,16 @@ def create_app(
     app.state.keys = keys
     app.state.archive = archive
     app.state.desk = open_desk(archive)
+    app.state.analyst = open_analyst(archive, settings.plant_time, partial(preprocessing_of, registry))
     app.state.readiness = readiness = partial(readiness_of, registry, archive, keys)
     telemetry = Telemetry(settings, registry, os.environ, readiness, archive.status if archive else None)
     app.state.telemetry = telemetry
+    app.state.shadows = shadows = Shadows(
+        registry, settings, open_ledger(archive), lambda: app.state.inspections.load[0] > 0
+    )
+    telemetry.metrics.registry.register(ShadowCollector(shadows))
     feed = Feed(Cameras(telemetry.cameras), keeps_photos=archive is None)
-    observe = partial(_look_on, telemetry, feed)
+    observe = partial(_look_on, telemetry, feed, shadows)
     app.state.inspections = inspections = InspectionService(registry, settings, archive, observe=observe)
     app.state.station = Station(
         sessions,
@@ -111,8 +125,11 @@ def create_app(
     app.include_router(judgements_router)
     app.include_router(reviews_router)
     app.include_router(numbers_router)
+    app.include_router(trends_router)
+    app.include_router(trials_router)
     app.include_router(metrics_router)
     app.include_router(bundles_router)
+    app.include_router(shadows_router)
     app.include_router(station_router)
     install_problem_handlers(app)
     complete_openapi(app, settings)
@@ -139,8 +156,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     if settings.device == "cuda":
         # The service must not listen before the GPU is proved.
         await asyncio.to_thread(registry.load)
-    else:
-        registry.load_in_background()
+    registry.load_in_background(then=app.state.shadows.resume)
     try:
         yield
     finally:
@@ -148,15 +164,17 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         await asyncio.to_thread(app.state.station.close)
         await asyncio.to_thread(registry.close, settings.drain_seconds)
         app.state.inspections.close()
+        await asyncio.to_thread(app.state.shadows.close)
         await asyncio.to_thread(app.state.telemetry.close)
         if archive is not None:
             await asyncio.to_thread(archive.close)
 
 
-def _look_on(telemetry: Telemetry, feed: Feed, seen: Seen) -> None:
+def _look_on(telemetry: Telemetry, feed: Feed, shadows: Shadows, seen: Seen) -> None:
     if seen.inspection.verdict != INVALID:
         telemetry.inspected(seen.inspection)
     feed.seen(seen)
+    shadows.seen(seen)
 
 
 def end_process(error: BaseException) -> None:

@@ -1,4 +1,4 @@
-"""The commands of the service side: `glint serve`, `inspect`, `verify`, `bench`, `warmup`, `keys`, ..."""
+"""The commands of the service side: `glint serve`, `inspect`, `verify`, `bench`, `promote`, `keys`, ..."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -214,6 +214,31 @@ def warmup(
     )
     if not show_warm_up(warm_up_bundles(settings), Console(highlight=False)):
         raise typer.Exit(1)
+
+
+@app.command()
+def promote(
+    bundle: Annotated[
+        Path, typer.Argument(help="The bundle, for example bundles/bracket/<version>.", show_default=False)
+    ],
+    url: Annotated[str, typer.Option(help="The running service.")] = "http://127.0.0.1:8000",
+    key: Annotated[
+        str | None,
+        typer.Option(envvar="GLINT_KEY", help="A key of the role admin. [none]", show_default=False),
+    ] = None,
+    shadow: Annotated[
+        bool, typer.Option("--shadow", help="Only let it judge beside the active one, for comparison.")
+    ] = False,
+) -> None:
+    """Put a bundle in place on a running service, which proves it first and drops no photo.
+
+    The service must have the bundle in its folder. Better give the key in GLINT_KEY than on the command line.
+
+    Example: glint promote bundles/bracket/20260102-080000 --url http://127.0.0.1:8000
+    """
+    from service.promotion import promote as carry_out
+
+    typer.echo(carry_out(bundle, url, key, shadow=shadow))
 
 
 @app.command("export-archive")

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from models.errors import DeviceError, GlintError
+from service.activations.book import Book, InMemory
+from service.activations.entries import ANYBODY, Actor
 from service.canary import CanaryWatch
 from service.errors import (
     ActivationError,
@@ -19,7 +21,7 @@ from service.errors import (
 from service.loading import LoadedPart, load_part
 from service.settings import Settings
 from service.status import Activated, PartStatus, Readiness
-from service.versions import ActiveVersions, Version, bundle_to_serve, parts_to_serve, versions_of
+from service.versions import Choices, Version, bundle_to_serve, parts_to_serve, versions_of
 
 if TYPE_CHECKING:
     from service.batching import Batcher
@@ -33,8 +35,14 @@ class Registry:
     It is the newest one, unless another was activated.
     """
 
-    def __init__(self, settings: Settings, on_death: Callable[[BaseException], None]) -> None:
-        """`on_death` is called, from a device worker's thread, should that worker die."""
+    def __init__(
+        self, settings: Settings, on_death: Callable[[BaseException], None], book: Book | None = None
+    ) -> None:
+        """
+        Args:
+            on_death: called, from a device worker's thread, should that worker die.
+            book: where it is written down which bundle serves; one in memory if not given.
+        """
         self._settings = settings
         self._on_death = on_death
         self._parts: dict[str, LoadedPart] = {}
@@ -45,7 +53,8 @@ class Registry:
         self._found = False
         self._stopping = threading.Event()
         self._paths: dict[str, Path] = {}
-        self._active = ActiveVersions(settings.state)
+        self._active = Choices(settings.state)
+        self.book = book or Book(InMemory())
         self._changing = threading.Lock()
         self._watch = CanaryWatch(
             lambda: [part.canary for part in self._parts.values()], settings.canary_seconds
@@ -94,9 +103,14 @@ class Registry:
         if self.readiness().ready:
             log.info("Ready: %s", "; ".join(f"{part}: {self._describe(part)}" for part in self._parts))
 
-    def load_in_background(self) -> None:
-        """Run `load` in a thread of its own."""
-        threading.Thread(target=self.load, name="glint-loader", daemon=True).start()
+    def load_in_background(self, then: Callable[[], None]) -> None:
+        """Run `load`, and what is to come after it, in a thread of its own."""
+
+        def work() -> None:
+            self.load()
+            then()
+
+        threading.Thread(target=work, name="glint-loader", daemon=True).start()
 
     @property
     def part_names(self) -> list[str]:
@@ -141,15 +155,22 @@ class Registry:
         Raises:
             NotReadyError, UnknownPartError: when there are none to be looked for.
         """
-        if not self._found:
-            raise NotReadyError(self._failure or "The bundles are being loaded.")
-        if part not in self._statuses:
-            raise UnknownPartError(part, self.part_names)
+        self.check_known(part)
         if part not in self._paths:
             raise NotReadyError(f"The bundles of {part} cannot be listed. {self._statuses[part].reason}")
         return versions_of(part, self._paths[part])
 
-    def activate(self, part: str, version: str) -> Activated:
+    def check_known(self, part: str) -> None:
+        """
+        Raises:
+            NotReadyError, UnknownPartError: when there is no bundle of such a part, or that is not known yet.
+        """
+        if not self._found:
+            raise NotReadyError(self._failure or "The bundles are being loaded.")
+        if part not in self._statuses:
+            raise UnknownPartError(part, self.part_names)
+
+    def activate(self, part: str, version: str, by: Actor = ANYBODY) -> Activated:
         """Load another bundle of a part beside the one that serves, prove it, and put it in its place.
 
         Photos that were accepted before are answered by the old one. If anything is wrong with the new one,
@@ -158,7 +179,7 @@ class Registry:
         Raises:
             UnknownPartError, UnknownVersionError, NotReadyError: when there is nothing to activate.
             ActivationError: `activation_busy` while another bundle is being loaded, `activation_failed` when
-                the new one cannot be trusted or the choice cannot be kept.
+                the new one cannot be trusted or the choice cannot be kept or written down.
         """
         known = {found.name: found.path for found in self.versions(part)}
         if version not in known:
@@ -168,7 +189,7 @@ class Registry:
                 "activation_busy", "Another bundle is being loaded.", "Try again when that is done."
             )
         try:
-            return self._replace(part, version, known[version])
+            return self._replace(part, version, known[version], by)
         except Exception as error:
             # ONNX Runtime's own exceptions, for one: a GPU may have no room for a second model.
             log.exception("The bundle %s of %s was not activated.", version, part)
@@ -214,7 +235,9 @@ class Registry:
     def _try_to_load(self, part: str, newest: Path, chosen: str | None) -> None:
         try:
             path = bundle_to_serve(part, newest, chosen)
-            self._take_in(part, load_part(path, self._settings, self._batcher_of))
+            loaded = load_part(path, self._settings, self._batcher_of)
+            self._take_in(part, loaded)
+            self.book.started(part, loaded.inspector.manifest.version)
         except DeviceError as error:
             self._mark_failed(part, str(error))
             if self._settings.device == "cuda":
@@ -226,10 +249,16 @@ class Registry:
             log.exception("The bundle of %s could not be loaded.", part)
             self._mark_failed(part, f"{newest} could not be loaded: {error}")
 
-    def _replace(self, part: str, version: str, path: Path) -> Activated:
+    def _replace(self, part: str, version: str, path: Path, by: Actor) -> Activated:
         previous = self._statuses[part].version
         loaded = load_part(path, self._settings, self._batcher_of)
+        chosen = self._active.read().get(part)
         self._active.choose(part, version)
+        try:
+            self.book.activated(part, version, previous, by)
+        except Exception:
+            self._active.choose(part, chosen)
+            raise
         self._take_in(part, loaded)
         return Activated(part, version, previous, self._active.kept)
 

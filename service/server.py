@@ -13,6 +13,7 @@ from collections.abc import Iterator
 import uvicorn
 from fastapi import FastAPI
 
+from service.activations.opening import open_book
 from service.app import create_app, end_process
 from service.archive.opening import open_archive
 from service.errors import SettingsError
@@ -41,8 +42,8 @@ def serve(settings: Settings) -> None:
     """
     configure_logging(settings.log_format)
     # What is refused at once comes first; what takes long, or leaves traces, after it.
-    registry = Registry(settings, end_process)
     archive = open_archive(settings)
+    registry = Registry(settings, end_process, open_book(settings, archive))
     app = create_app(settings, registry=registry, archive=archive)
     with contextlib.ExitStack() as opened:
         sockets = [opened.enter_context(each) for each in listen(settings)]

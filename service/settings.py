@@ -11,6 +11,7 @@ from models.cores import usable_cores
 from models.cuda.options import CudaSettings
 from models.precision import WantedPrecision
 from service.errors import SettingsError
+from service.plant_time import PlantTime, read_shifts, read_zone
 
 
 class Settings(BaseSettings):
@@ -68,7 +69,7 @@ class Settings(BaseSettings):
     )
     state: Path | None = Field(
         default=None,
-        description="Folder that keeps which bundle was activated and who is signed in; unset: forgotten.",
+        description="Folder that keeps which bundle is active or in the shadow, and who is signed in.",
     )
     session_hours: float = Field(
         default=12.0, gt=0, description="Time after its last use that a sign-in at the station ends."
@@ -126,6 +127,12 @@ class Settings(BaseSettings):
     review_sample: float = Field(
         default=0.01, ge=0, le=1, description="Share of the clean inspections that people are to review."
     )
+    time_zone: str = Field(
+        default="UTC", description="The plant's time zone, by its IANA name: Europe/Berlin."
+    )
+    shifts: str = Field(
+        default="", description="When shifts begin by the plant's clock: 06:00,14:00,22:00; unset: no shifts."
+    )
     idempotent_photos: bool = Field(
         default=False, description="Whether the same photo of a part and serial counts as the same request."
     )
@@ -147,6 +154,18 @@ class Settings(BaseSettings):
             raise ValueError("its engines need a folder, GLINT_TENSORRT_CACHE or GLINT_STATE")
         return value
 
+    @field_validator("time_zone")
+    @classmethod
+    def _a_known_zone(cls, value: str) -> str:
+        read_zone(value)
+        return value
+
+    @field_validator("shifts")
+    @classmethod
+    def _times_of_a_day(cls, value: str) -> str:
+        read_shifts(value)
+        return value
+
     @field_validator("archive_orphan_seconds")
     @classmethod
     def _after_every_deadline(cls, value: float, info: ValidationInfo) -> float:
@@ -166,6 +185,11 @@ class Settings(BaseSettings):
             tensorrt=folder if self.tensorrt else None,
             build_engines=build_engines,
         )
+
+    @property
+    def plant_time(self) -> PlantTime:
+        """The plant's zone and shifts."""
+        return PlantTime(read_zone(self.time_zone), self.time_zone, read_shifts(self.shifts))
 
     @classmethod
     def of(cls, **given: Any) -> "Settings":

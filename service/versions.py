@@ -10,9 +10,11 @@ from pathlib import Path
 from models.bundle import MANIFEST, Bundle, FoundBundles
 from models.errors import BundleError
 from models.files import write_whole
+from models.manifest import Manifest
 from service.errors import SettingsError
 
 ACTIVE = "active.json"
+SHADOWS = "shadow.json"
 
 log = logging.getLogger(__name__)
 
@@ -23,8 +25,13 @@ class Version:
 
     name: str
     path: Path
-    created: datetime | None = None
+    manifest: Manifest | None = None
     problem: str = ""
+
+    @property
+    def created(self) -> datetime | None:
+        """When it was trained; None if it cannot be opened."""
+        return self.manifest.created if self.manifest else None
 
 
 def versions_of(part: str, newest: Path) -> list[Version]:
@@ -43,7 +50,7 @@ def versions_of(part: str, newest: Path) -> list[Version]:
             found.append(Version(path.name, path, problem=str(error)))
             continue
         if manifest.part == part:
-            found.append(Version(manifest.version, path, manifest.created))
+            found.append(Version(manifest.version, path, manifest))
     return found
 
 
@@ -78,14 +85,19 @@ def bundle_to_serve(part: str, newest: Path, chosen: str | None) -> Path:
     )
 
 
-class ActiveVersions:
-    """The versions that were chosen by hand, by part, in `active.json` of the state folder.
+class Choices:
+    """Versions that were chosen by hand, by part, in a file of the state folder.
 
-    Without a folder nothing is kept: the next start takes the newest bundle of each part.
+    Without a folder nothing is kept: the next start knows of no choice.
     """
 
-    def __init__(self, folder: Path | None) -> None:
-        self._file = folder / ACTIVE if folder else None
+    def __init__(self, folder: Path | None, name: str = ACTIVE) -> None:
+        """
+        Args:
+            folder: the state folder.
+            name: of the file: `active.json` says what serves, `shadow.json` what runs in the shadow.
+        """
+        self._file = folder / name if folder else None
 
     @property
     def kept(self) -> bool:
@@ -96,7 +108,7 @@ class ActiveVersions:
         """The chosen version of each part that has one.
 
         Raises:
-            SettingsError: when the file cannot be read: the newest bundle may not be the one that was chosen.
+            SettingsError: when the file cannot be read: it is not known then what was chosen.
         """
         if self._file is None:
             return {}
@@ -109,18 +121,21 @@ class ActiveVersions:
         except (OSError, ValueError, RecursionError) as error:
             raise SettingsError(
                 f"{self._file} cannot be read: {error}.",
-                "Restore it, or remove it to serve the newest bundle of each part.",
+                "Restore it, or remove it: then nothing is chosen, and of each part the newest serves.",
             ) from error
         return chosen
 
-    def choose(self, part: str, version: str) -> None:
-        """Keep a choice; the file is replaced whole or not at all.
+    def choose(self, part: str, version: str | None) -> None:
+        """Keep a choice, None for none; the file is replaced whole or not at all.
 
         Raises:
             OSError: when it cannot be written; then the old choice stands.
         """
         if self._file is None:
             return
-        text = json.dumps({**self.read(), part: version}, indent=2, sort_keys=True) + "\n"
+        chosen = {name: each for name, each in self.read().items() if name != part}
+        if version is not None:
+            chosen[part] = version
+        text = json.dumps(chosen, indent=2, sort_keys=True) + "\n"
         self._file.parent.mkdir(parents=True, exist_ok=True)
         write_whole(self._file, text.encode())

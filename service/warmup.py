@@ -15,7 +15,7 @@ from models.errors import BundleError, GlintError
 from models.inspector import Inspector
 from service.batching import buckets_for
 from service.settings import Settings
-from service.versions import ActiveVersions, bundle_to_serve, parts_to_serve
+from service.versions import Choices, bundle_to_serve, parts_to_serve
 
 _TIMED_RUNS = 5
 _Result = TypeVar("_Result")
@@ -60,7 +60,7 @@ def warm_up_bundles(settings: Settings) -> Iterator[Warmed | Failed]:
         SettingsError: when it cannot be read which bundles were activated.
     """
     found = survey_bundles(settings.bundles)
-    active = ActiveVersions(settings.state).read()
+    active = Choices(settings.state).read()
     to_serve, failures = parts_to_serve(found, active)
     for part, failure in failures.items():
         yield Failed(part, str(failure))

@@ -31,6 +31,7 @@ from models.manifest import (
     TrunkProvenance,
     Variant,
 )
+from models.mean_part import MEAN_PART
 from models.preprocessing import Preprocessing
 from models.quality import QualityGate, Range
 from models.session import open_session
@@ -86,6 +87,7 @@ def make_tiny_bundle(
     size: tuple[int, int] = (64, 64),
     limits: Limits | None = None,
     quality: QualityGate = WIDE_GATE,
+    mean: bool = True,
 ) -> Path:
     """Write a bundle to `folder/<part>/<version>` and return that path.
 
@@ -93,12 +95,15 @@ def make_tiny_bundle(
         folder: the bundles folder; made if missing.
         part, version, classes, size, limits, quality: as in the manifest; at most three defect classes.
             Without `limits`, the rules fire at a defect probability of 0.5 and an anomaly score of 3.
+        mean: whether it holds the mean clean part, which is mid-grey.
     """
     path = folder / part / version
     (path / "golden").mkdir(parents=True)
     onnx.save(tiny_graph(len(classes), size), path / "inspector.onnx")
     (path / "report.html").write_text("<!doctype html><title>Tiny</title><p>A bundle for tests.</p>\n")
     (path / SPLITS).write_text("[]\n")
+    if mean:
+        (path / MEAN_PART).write_bytes(encode(np.full((*size, 3), 128, dtype=np.uint8)))
     golden = {"clean": clean_photo(), "anomalous": anomalous_photo()}
     if len(classes) > 1:
         golden[classes[1]] = scratched_photo()

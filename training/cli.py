@@ -10,14 +10,21 @@ from rich.console import Console
 from rich.logging import RichHandler
 
 from models.errors import UsageError
+from training.limits_command import limits
 
 if TYPE_CHECKING:
     from training.train import Trained
 
 app = typer.Typer()
-
+app.command()(limits)
 
 DeviceName = Literal["auto", "cpu", "cuda"]
+DefectRate = Annotated[
+    float,
+    typer.Option(
+        min=0.0, max=1.0, help="Share of the line's parts that are defective, for what limits cost."
+    ),
+]
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress bars.")]
 
 
@@ -60,8 +67,17 @@ def train(
         typer.Option(help="Model input HxW, multiples of 16, e.g. 224x224. Default: the photos' own shape."),
     ] = None,
     max_false_rejects: Annotated[
-        float, typer.Option(min=1e-5, max=0.5, help="Largest share of good parts to reject.")
-    ] = 0.01,
+        float | None,
+        typer.Option(
+            min=1e-5,
+            max=0.5,
+            help="Largest share of good parts to reject.  [0.01, unless --max-escapes is given]",
+        ),
+    ] = None,
+    max_escapes: Annotated[
+        float | None, typer.Option(min=1e-5, max=0.5, help="Largest share of defective parts to pass.")
+    ] = None,
+    defect_rate: DefectRate = 0.01,
     white_level: Annotated[
         int,
         typer.Option(
@@ -100,7 +116,7 @@ def train(
 
     Example: glint train photos/ --part bracket
     """
-    _need_training_extra()
+    need_training_extra()
     part = _check_before_loading_torch(photos, part)
     from models.networks.padim import PadimConfig
     from training.augmentation import Augmentation
@@ -108,6 +124,8 @@ def train(
     from training.finetune import FinetuneConfig
     from training.train import train as run
 
+    if max_false_rejects is None and max_escapes is None:
+        max_false_rejects = 0.01
     _log_to_stderr()
     augmentation = Augmentation(horizontal_flip, vertical_flip, rotation, crop, light)
     config = TrainConfig(
@@ -118,6 +136,8 @@ def train(
         image_size=_parse_size(image_size),
         white_level=white_level,
         max_false_rejects=max_false_rejects,
+        max_escapes=max_escapes,
+        defect_rate=defect_rate,
         gates_off=tuple(no_gate or ()),
         int8=not no_int8,
         compare=compare,
@@ -147,14 +167,16 @@ def evaluate(
             envvar="GLINT_PRECISION", help="Which graph runs; auto: the fastest that agrees with fp32."
         ),
     ] = "auto",
+    defect_rate: DefectRate = 0.01,
     quiet: Quiet = False,
 ) -> None:
     """Measure a bundle on photos whose class is known; photos it was made from are left out.
 
     Example: glint evaluate photos/ --bundle bundles/bracket/20260131-120000 --json
     """
-    _need_training_extra()
-    from training.evaluation import evaluate_bundle, print_evaluation
+    need_training_extra()
+    from training.evaluation import evaluate_bundle
+    from training.evaluation_table import print_evaluation
 
     _log_to_stderr()
     evaluation = evaluate_bundle(
@@ -164,6 +186,7 @@ def evaluate(
         include_all=include_all,
         progress=not quiet,
         precision=precision,
+        defect_rate=defect_rate,
     )
     if as_json:
         typer.echo(json.dumps(evaluation.as_json(), allow_nan=False))
@@ -214,7 +237,7 @@ def pretrain(
 
     Example: glint pretrain trunk/ --minutes 120, then glint train photos/ --trunk trunk/trunk.safetensors
     """
-    _need_training_extra()
+    need_training_extra()
     from training.pretrain.config import PretrainConfig
     from training.pretrain.run import pretrain as run
 
@@ -252,9 +275,9 @@ def _print_trained(trained: "Trained") -> None:
             console.print(f"{precision}: {describe(variant)}", markup=False)
     for precision, reason in manifest.left_out.items():
         console.print(f"No {precision} graph: {reason}", markup=False)
-    for origin in (manifest.limit_origins.classifier, manifest.limit_origins.anomaly):
-        if origin is not None and origin.note:
-            console.print(f"Note: {origin.note}", markup=False)
+    origins = (manifest.limit_origins.classifier, manifest.limit_origins.anomaly)
+    for note in dict.fromkeys(origin.note for origin in origins if origin is not None and origin.note):
+        console.print(f"Note: {note}", markup=False)
     console.print(f"Serve it: glint serve --bundles {trained.bundle.path.parent.parent}", markup=False)
 
 
@@ -290,7 +313,12 @@ def _check_before_loading_torch(photos: Path, part: str | None) -> str:
     return name
 
 
-def _need_training_extra() -> None:
+def need_training_extra() -> None:
+    """Refuse a command that needs what the base install has not.
+
+    Raises:
+        UsageError: saying how to install it.
+    """
     from importlib.util import find_spec
 
     if find_spec("torch") is None:

@@ -14,6 +14,7 @@ from models.inspector import Inspector
 from training.data.origins import reviewed_photos
 from training.data.samples import Dataset
 from training.evaluation import inspect_samples, made_from
+from training.sign_off import DEFECT_RATE
 from training.summary import Metrics, Record, summarise
 
 # Below this, a difference is more than what chance gives one time in twenty.
@@ -112,7 +113,12 @@ def find_predecessor(bundles: Path, part: str, asked: Path | None) -> Path | Non
 
 
 def compare(
-    predecessor: Path, records: Sequence[Record], dataset: Dataset, *, progress: bool
+    predecessor: Path,
+    records: Sequence[Record],
+    dataset: Dataset,
+    *,
+    defect_rate: float = DEFECT_RATE,
+    progress: bool,
 ) -> Compared | NotCompared:
     """Inspect the new bundle's test photos with an earlier bundle, but for those that one was made from.
 
@@ -120,6 +126,7 @@ def compare(
         predecessor: the earlier bundle.
         records: test photos, as the new bundle inspected them.
         dataset: what these photos are from; photos of one group count as seen together.
+        defect_rate: share of the line's parts that are defective, for what the figures cost.
         progress: show a progress bar on stderr.
     """
     try:
@@ -145,8 +152,8 @@ def compare(
         n_photos=len(unseen),
         n_reviewed=sum(sample.name in reviewed for sample in samples),
         n_left_out=len(records) - len(unseen),
-        before=summarise(before),
-        now=summarise(unseen),
+        before=summarise(before, defect_rate),
+        now=summarise(unseen, defect_rate),
         escapes=_shift([(p.before.escape, p.now.escape) for p in pairs if p.now.defective]),
         false_rejects=_shift(
             [(p.before.false_reject, p.now.false_reject) for p in pairs if not p.now.defective]

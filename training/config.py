@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from models.networks.padim import PadimConfig
 from training.finetune import FinetuneConfig
+from training.sign_off import DEFECT_RATE
 
 
 @dataclass(frozen=True)
@@ -19,7 +20,9 @@ class TrainConfig:
         trunk: `auto`, `imagenet`, `glint`, `none` or a file.
         image_size: model input (height, width), multiples of 16; None for the photos' own shape.
         white_level: the value that means white in 16-bit photos.
-        max_false_rejects: largest share of good parts to reject, over both rules.
+        max_false_rejects: largest share of good parts to reject, over both rules; None if only escapes count.
+        max_escapes: largest share of defective parts to pass; None if nothing is asked of it.
+        defect_rate: share of a line's parts that are defective, for what the limits cost in the report.
         gates_off: readings that the quality gate leaves alone; `all` turns it off.
         int8: write an int8 graph for CPUs as well, if it agrees with fp32.
         compare: bundle to compare the new one with; None for the part's newest.
@@ -32,7 +35,9 @@ class TrainConfig:
     trunk: str = "auto"
     image_size: tuple[int, int] | None = None
     white_level: int = 65535
-    max_false_rejects: float = 0.01
+    max_false_rejects: float | None = 0.01
+    max_escapes: float | None = None
+    defect_rate: float = DEFECT_RATE
     gates_off: tuple[str, ...] = ()
     int8: bool = True
     compare: Path | None = None
@@ -51,6 +56,8 @@ class TrainConfig:
             "seed": self.seed,
             "fractions": list(self.fractions),
             "max_false_rejects": self.max_false_rejects,
+            "max_escapes": self.max_escapes,
+            "defect_rate": self.defect_rate,
             "gates_off": list(self.gates_off),
             "int8": self.int8,
             "finetune": {**vars(finetune), "augmentation": vars(finetune.augmentation)},

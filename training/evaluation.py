@@ -10,22 +10,19 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from models.answer import AnomalyOpinion, ClassifierOpinion, ImageFacts, Inspection
 from models.bundle import Bundle
 from models.decision import INVALID
 from models.errors import DatasetError, PhotoError
 from models.inspector import Inspector, Outputs, Prepared
-from models.manifest import RateInterval
 from models.precision import WantedPrecision
 from models.session import Device
 from training.data.layouts import read_dataset
 from training.data.samples import Sample, Skipped
 from training.progress import track
-from training.summary import Metrics, Record, summarise
+from training.sign_off import DEFECT_RATE
+from training.summary import Metrics, Record, share_of_defect, summarise
 
 __all__ = [
     "Evaluation",
@@ -34,7 +31,6 @@ __all__ = [
     "evaluate_bundle",
     "inspect_samples",
     "made_from",
-    "print_evaluation",
     "summarise",
 ]
 
@@ -120,11 +116,12 @@ def evaluate_bundle(
     include_all: bool,
     progress: bool,
     precision: WantedPrecision = "auto",
+    defect_rate: float = DEFECT_RATE,
 ) -> Evaluation:
     """Inspect a folder of labelled photos with a bundle.
 
     Photos that the bundle was trained or calibrated on are known by their digests, of the bytes or of the
-    pixels, and left out, unless `include_all`.
+    pixels, and left out, unless `include_all`. `defect_rate` is the share of defective parts on the line.
 
     Raises:
         BundleError, DeviceError, PrecisionError: when the bundle cannot be loaded as asked for.
@@ -145,7 +142,7 @@ def evaluate_bundle(
         )
     records = inspect_samples(inspector, chosen, title="Inspecting", progress=progress)
     return Evaluation(
-        metrics=summarise(records),
+        metrics=summarise(records, defect_rate),
         records=tuple(records),
         bundle=bundle,
         part=manifest.part,
@@ -160,81 +157,6 @@ def evaluate_bundle(
     )
 
 
-def print_evaluation(evaluation: Evaluation, console: Console | None = None) -> None:
-    """Print an evaluation for people, on stdout unless another console is given."""
-    console = console or Console(highlight=False)
-    metrics = evaluation.metrics
-    for line in _what_was_measured(evaluation):
-        console.print(line, markup=False, soft_wrap=True)
-    console.print()
-    table = Table("measure", "value", "photos", "95 % interval", box=None, padding=(0, 3, 0, 0))
-    rates = (
-        ("false rejects", metrics.false_reject_interval, metrics.n_good, "good"),
-        ("escapes", metrics.escape_interval, metrics.n_defective, "defective"),
-    )
-    for name, rate, total, kind in rates:
-        table.add_row(name, *_rate_cells(rate, total, kind))
-    for name, value in _areas(metrics).items():
-        table.add_row(name, "none" if value is None else f"{value:.4f}")
-    console.print(table)
-    if metrics.per_class:
-        console.print()
-        console.print(_class_table(metrics))
-
-
-def _what_was_measured(evaluation: Evaluation) -> list[str]:
-    metrics = evaluation.metrics
-    lines = [
-        f"{evaluation.part} {evaluation.version} in {evaluation.precision} on {evaluation.provider}",
-        f"{metrics.n_good + metrics.n_defective} photos of {evaluation.photos} ({evaluation.layout})",
-    ]
-    if evaluation.n_left_out:
-        lines.append(
-            f"{evaluation.n_left_out} more are left out, since the bundle was made from them (see --all)"
-        )
-    if evaluation.n_seen:
-        lines.append(f"{evaluation.n_seen} of them were used to make the bundle, so the figures flatter it")
-    if metrics.n_invalid:
-        lines.append(
-            f"{metrics.n_invalid} of them got no verdict (`invalid`): never passed, false rejects if good"
-        )
-    if metrics.quality_refusals:
-        by = ", ".join(f"{name} {count}" for name, count in metrics.quality_refusals.items())
-        lines.append(f"outside the quality gate: {by}")
-    if evaluation.skipped:
-        lines.append(f"{len(evaluation.skipped)} files could not be used:")
-        lines += [f"  {skipped.name}: {skipped.reason}" for skipped in evaluation.skipped]
-    return lines
-
-
-def _areas(metrics: Metrics) -> dict[str, float | None]:
-    return {
-        "AUROC, combined score": metrics.image_auroc.combined,
-        "AUROC, classifier": metrics.image_auroc.classifier,
-        "AUROC, anomaly": metrics.image_auroc.anomaly,
-        "pixel AUROC": metrics.pixel_auroc,
-        "AU-PRO (30 %)": metrics.aupro,
-    }
-
-
-def _rate_cells(rate: RateInterval | None, total: int, kind: str) -> tuple[str, str, str]:
-    if rate is None:
-        return "none", f"no {kind} photos", ""
-    count = round(rate.rate * total)
-    return f"{rate.rate:.2%}", f"{count} of {total} {kind}", f"{rate.low:.2%} to {rate.high:.2%}"
-
-
-def _class_table(metrics: Metrics) -> Table:
-    table = Table(
-        "defect class", "photos", "caught", "escaped", "named right", box=None, padding=(0, 3, 0, 0)
-    )
-    for name, figures in metrics.per_class.items():
-        named = "not a class of the bundle" if figures.named_right is None else str(figures.named_right)
-        # Class names come from folder names, and square brackets in them are no markup.
-        table.add_row(Text(name), str(figures.n), str(figures.caught), str(figures.escaped), named)
-    return table
-
-
 def _prepare(inspector: Inspector, sample: Sample) -> Prepared | PhotoError:
     try:
         return inspector.prepare(sample.path.read_bytes())
@@ -246,13 +168,14 @@ def _prepare(inspector: Inspector, sample: Sample) -> Prepared | PhotoError:
 
 
 def _record(inspector: Inspector, sample: Sample, prepared: Prepared | PhotoError) -> Record:
+    share = share_of_defect(sample)
     if isinstance(prepared, PhotoError):
-        return Record(sample, _refused(inspector, sample, prepared), None)
+        return Record(sample, _refused(inspector, sample, prepared), None, share)
     outputs = inspector.run(prepared.tensor[None])[0]
     inspection = inspector.answer(prepared, outputs)
     if inspection.verdict == INVALID:
-        return Record(sample, inspection, None)
-    return Record(sample, inspection, _compact(inspector, prepared, outputs))
+        return Record(sample, inspection, None, share)
+    return Record(sample, inspection, _compact(inspector, prepared, outputs), share)
 
 
 def _compact(inspector: Inspector, prepared: Prepared, outputs: Outputs) -> npt.NDArray[np.float16]:

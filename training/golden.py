@@ -91,7 +91,7 @@ def _outcomes(
             difference = f"no verdict ({'; '.join(answer.review_reasons)}) instead of {result.verdict}"
         else:
             outcomes.append(outcome_of(answer, outputs))
-            difference = _difference(inspector.variant.precision, result, outcomes[-1])
+            difference = difference_from_single(inspector.variant.precision, result, outcomes[-1])
         if difference:
             log.warning(
                 "The %s graph is left out: %s: %s.", inspector.variant.precision, result.file, difference
@@ -100,7 +100,8 @@ def _outcomes(
     return outcomes
 
 
-def _difference(precision: Precision, single: GoldenOutcome, found: GoldenOutcome) -> str:
+def difference_from_single(precision: Precision, single: GoldenOutcome, found: GoldenOutcome) -> str:
+    """Say how another graph differs from fp32 on a golden photo; empty where it may be served."""
     if precision == "fp16":
         # A GPU rounds less often where it fuses layers: what lies between fp32 and fp16 acted out must pass.
         return difference_of(single, found)

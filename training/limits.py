@@ -3,6 +3,10 @@
 A limit is a conformal quantile: with n held-out good photos, placing it just above the j-th smallest
 score lets at most (n + 1 - j) / (n + 1) of future good parts reach it, whatever the distribution
 (Vovk et al., Algorithmic Learning in a Random World, 2005; Angelopoulos & Bates, 2023, section 1).
+
+It is then raised half-way to the next held-out score, at most by what the score of a served graph may be
+off: raising a limit only lowers the share of good parts that reach it, and a photo on which a limit rests
+is no longer turned by the rounding of another graph.
 """
 
 import math
@@ -16,6 +20,7 @@ from scipy.stats import norm
 
 from models.decision import Limits
 from models.manifest import HeatmapScale, LimitOrigin, LimitOrigins
+from models.variants import SCORE_TOLERANCE
 from training.metrics import auroc, rate_interval
 
 # Below this a classifier's rank order is not worth much; PaDiM alone reaches it on most parts.
@@ -23,6 +28,10 @@ WEAK_CLASSIFIER = 0.8
 
 # Scores that no log-normal distribution describes must not push the limit out of reach.
 LARGEST_RAISE = 1.5
+
+# An anomaly score that is larger by this factor is farther off than a graph of another precision may be.
+_OFF = max(SCORE_TOLERANCE.values())
+LARGEST_MARGIN = (0.5 + _OFF) / (0.5 - _OFF)
 
 # A good photo is named when, without it, this share of the held-out defects more would reach the limit.
 WORTH_A_LOOK = 0.1
@@ -72,11 +81,11 @@ def choose_limits(scores: HeldOutScores, max_false_rejects: float) -> ChosenLimi
     return ChosenLimits(
         limits=Limits(classifier=classifier, anomaly=anomaly),
         origins=LimitOrigins(classifier=classifier_origin, anomaly=anomaly_origin),
-        heatmap=_heatmap_scale(scores.anomaly[scores.defective], anomaly),
+        heatmap=heatmap_scale(scores.anomaly[scores.defective], anomaly),
     )
 
 
-def _heatmap_scale(defective: Scores, limit: float) -> HeatmapScale:
+def heatmap_scale(defective: Scores, limit: float) -> HeatmapScale:
     """Colour from just below the limit to where most of the caught defects end, so that they stand out."""
     caught = defective[defective >= limit]
     top = float(np.percentile(caught, 75)) if len(caught) else 1.5 * limit
@@ -90,15 +99,15 @@ def _anomaly_limit(scores: Scores, defective: Flags, target: float) -> tuple[flo
     normal distribution of their logarithms reaches the target, but past no defect that it catches.
     """
     good, bad = scores[~defective], scores[defective]
-    limit = _conformal(good, target)
-    method = "conformal"
+    quantile = conformal_quantile(good, target)
+    limit, method = _with_margin(quantile, scores), "conformal"
     if 1.0 / (len(good) + 1) > target and len(good) > 1:
         logs = np.log(np.maximum(good, 1e-9))
         tail = float(np.exp(logs.mean() + norm.isf(target) * logs.std(ddof=1)))
         tail = min(tail, LARGEST_RAISE * float(good.max()))
-        above = bad[bad > limit]
+        above = bad[bad >= quantile]
         if len(above):
-            tail = min(tail, math.sqrt(limit * float(above.min())))
+            tail = min(tail, math.sqrt(quantile * float(above.min())))
         if tail > limit:
             limit, method = tail, "log-normal tail of the good scores"
     return limit, _origin(method, target, good, bad, limit)
@@ -111,13 +120,17 @@ def _classifier_limit(scores: Scores, defective: Flags, target: float) -> tuple[
     defect that the quantile catches is still caught.
     """
     good, bad = scores[~defective], scores[defective]
-    limit = min(1.0, _conformal(good, target))
+    limit = min(1.0, conformal_quantile(good, target))
     method = "conformal"
-    above = bad[bad > limit]
+    above = bad[bad >= limit]
     if len(above):
         middle = float(expit(0.5 * (_logit(limit) + _logit(float(above.min())))))
         if middle > limit:
             limit, method = middle, "conformal, moved towards the defects"
+    else:
+        # The opinion below a limit is straight, so that this is what it may be off. No defect is lost.
+        following = min((float(p) for p in good if p >= limit), default=1.0)
+        limit = max(limit, min(limit / (1.0 - 2.0 * _OFF), 0.5 * (following + limit)))
     origin = _origin(method, target, good, bad, limit)
     ranked = auroc([*good, *bad], [False] * len(good) + [True] * len(bad))
     if ranked is not None and ranked < WEAK_CLASSIFIER:
@@ -154,11 +167,18 @@ def _noted(origin: LimitOrigin, note: str) -> LimitOrigin:
     return origin.model_copy(update={"note": f"{origin.note} {note}".strip()})
 
 
-def _conformal(good: Scores, target: float) -> float:
+def conformal_quantile(good: Scores, target: float) -> float:
     """The smallest limit that at most `target` of future good parts reach; at most just above the largest."""
     rank = min(len(good), math.ceil((len(good) + 1) * (1.0 - target)))
     # Scores come from float32, so its next number is the smallest limit above one.
     return float(np.nextafter(np.float32(np.sort(good)[rank - 1]), np.float32(np.inf)))
+
+
+def _with_margin(limit: float, held_out: Scores) -> float:
+    """Half-way (in logarithms) to the next held-out score, good or not, by `LARGEST_MARGIN` at most."""
+    above = held_out[held_out >= limit]
+    following = float(above.min()) if len(above) else math.inf
+    return min(math.sqrt(limit) * math.sqrt(following), LARGEST_MARGIN * limit, following)
 
 
 def _origin(method: str, target: float, good: Scores, bad: Scores, limit: float) -> LimitOrigin:

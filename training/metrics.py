@@ -6,12 +6,11 @@ from typing import Any
 import cv2
 import numpy as np
 import numpy.typing as npt
-from scipy import ndimage, stats
+from scipy import ndimage
 from sklearn.metrics import roc_auc_score
 
+from models.intervals import interval
 from models.manifest import RateInterval
-
-CONFIDENCE = 0.95
 
 # Every float16 from 0 to infinity, in order, is one of these bit patterns.
 _LEVELS = 0x7C01
@@ -37,9 +36,7 @@ def rate_interval(count: int, total: int) -> RateInterval:
     """
     if total < 1 or not 0 <= count <= total:
         raise ValueError(f"no rate of {count} out of {total}")
-    tail = (1.0 - CONFIDENCE) / 2.0
-    low = float(stats.beta.ppf(tail, count, total - count + 1)) if count else 0.0
-    high = float(stats.beta.ppf(1.0 - tail, count + 1, total - count)) if count < total else 1.0
+    low, high = interval(count, total)
     return RateInterval(rate=count / total, low=low, high=high)
 
 

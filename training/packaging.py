@@ -11,18 +11,21 @@ from datetime import UTC, datetime
 from importlib.metadata import version as library_version
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from models.bundle import MANIFEST, SPLITS, Bundle, sha256_of_file, write_manifest
 from models.errors import DatasetError, UsageError
 from models.manifest import CalibrationReference, DatasetFingerprint, Manifest, TrunkProvenance, Variant
 from models.preprocessing import Preprocessing
 from models.quality import QualityGate
-from training.config import TrainConfig
 from training.data.samples import Dataset
 from training.data.splits import Split
 from training.limits import ChosenLimits
-from training.variants.write import WrittenVariants
+
+if TYPE_CHECKING:
+    # They load torch, which `glint limits` does without.
+    from training.config import TrainConfig
+    from training.variants.write import WrittenVariants
 
 _PARTIAL = ".partial-"
 _LIBRARIES = ("glint-inspection", "torch", "torchvision", "onnx", "onnxruntime-gpu", "numpy", "pillow")
@@ -34,7 +37,7 @@ log = logging.getLogger(__name__)
 class Findings:
     """All that training found out and the manifest records, but for the figures on test photos."""
 
-    config: TrainConfig
+    config: "TrainConfig"
     dataset: Dataset
     split: Split
     classes: Sequence[str]
@@ -102,11 +105,10 @@ class BundleDraft:
         self,
         findings: Findings,
         metrics: dict[str, Any] | None = None,
-        variants: WrittenVariants | None = None,
+        variants: "WrittenVariants | None" = None,
     ) -> Manifest:
         """The manifest over the files that are in the folder now; `variants` are those beside fp32."""
         preprocessing, stride = findings.preprocessing, findings.config.padim.stride
-        others = variants or WrittenVariants()
         return Manifest(
             part=self.part,
             version=self.version,
@@ -128,11 +130,14 @@ class BundleDraft:
             metrics=metrics or {},
             agreement=findings.agreement,
             libraries=_installed_libraries(),
-            variants={"fp32": Variant(file="inspector.onnx", precision="fp32"), **others.written},
-            left_out=others.left_out,
+            variants={
+                "fp32": Variant(file="inspector.onnx", precision="fp32"),
+                **(variants.written if variants else {}),
+            },
+            left_out=variants.left_out if variants else {},
             quality=findings.quality,
             calibration=findings.calibration,
-            files=self._checksums(),
+            files=self.checksums(),
         )
 
     def publish(self, manifest: Manifest) -> Bundle:
@@ -142,6 +147,14 @@ class BundleDraft:
         self.folder.rename(final)
         self._published = True
         return Bundle(final, manifest)
+
+    def checksums(self) -> dict[str, str]:
+        """The sha256 of each file in the folder, but for the manifest and hidden ones."""
+        files = sorted(path for path in self.folder.rglob("*") if path.is_file())
+        names = {path.relative_to(self.folder).as_posix(): path for path in files}
+        return {
+            name: sha256_of_file(path) for name, path in names.items() if name != MANIFEST and name[0] != "."
+        }
 
     def _claim(self, stamp: str) -> tuple[str, Path]:
         for attempt in range(1, 1000):
@@ -155,13 +168,6 @@ class BundleDraft:
                 continue
             return version, folder
         raise DatasetError(f"No free version name is left under {self._home}.", "Remove old bundles.")
-
-    def _checksums(self) -> dict[str, str]:
-        files = sorted(path for path in self.folder.rglob("*") if path.is_file())
-        names = {path.relative_to(self.folder).as_posix(): path for path in files}
-        return {
-            name: sha256_of_file(path) for name, path in names.items() if name != MANIFEST and name[0] != "."
-        }
 
 
 def _installed_libraries() -> dict[str, str]:

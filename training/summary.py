@@ -17,6 +17,18 @@ from models.decision import CLEAN, INVALID
 from models.manifest import RateInterval
 from training.data.samples import Sample, read_mask
 from training.metrics import PixelTally, auroc, rate_interval
+from training.sign_off import (
+    DEFECT_RATE,
+    RECALL_AT,
+    CostView,
+    RecallAt,
+    ReliabilityBin,
+    SizeFigures,
+    by_size,
+    cost_view,
+    recall_at,
+    reliability,
+)
 
 
 @dataclass(frozen=True)
@@ -28,11 +40,13 @@ class Record:
         inspection: the answer, the same as the service's.
         photo_map: float16 [h, w], the anomaly map over the photo at about the model's scale; None when
             the answer is `invalid`.
+        defect_share: how much of the photo the mask marks, 0..1; None without a mask that marks anything.
     """
 
     sample: Sample
     inspection: Inspection
     photo_map: npt.NDArray[np.float16] | None
+    defect_share: float | None = None
 
     @property
     def defective(self) -> bool:
@@ -95,17 +109,22 @@ class Metrics(_Figures):
     image_auroc: ImageAuroc
     pixel_auroc: float | None = Field(description="Over good photos and defective ones with a mask.")
     aupro: float | None = Field(description="Per-region overlap up to 30 % of good pixels, same photos.")
+    aupro_5: float | None = Field(description="The same up to 5 % of good pixels.")
     n_masks: int = Field(description="Defective photos with a mask that marks anything.")
     false_reject_rate: float | None = Field(description="Share of good photos not answered `clean`.")
     false_reject_interval: RateInterval | None
     escape_rate: float | None = Field(description="Share of defective photos answered `clean`.")
     escape_interval: RateInterval | None
     per_class: dict[str, ClassFigures] = Field(description="By defect class.")
+    per_size: list[SizeFigures] = Field(description="By the size of the defect, where masks mark it.")
+    recall_at: list[RecallAt] = Field(description="Recall of the combined score at given false rejects.")
+    reliability: list[ReliabilityBin] = Field(description="Of the classifier's defect probability.")
+    cost: CostView = Field(description="What the limits cost on a line.")
     confusion: dict[str, dict[str, int]] = Field(description="True class to verdict to number of photos.")
 
 
-def summarise(records: Sequence[Record]) -> Metrics:
-    """The figures of these records.
+def summarise(records: Sequence[Record], defect_rate: float = DEFECT_RATE) -> Metrics:
+    """The figures of these records; `defect_rate` is the share of a line's parts that are defective.
 
     Defect classes that the bundle does not know count as defects all the same. The masks are read from
     their files.
@@ -131,12 +150,17 @@ def summarise(records: Sequence[Record]) -> Metrics:
         ),
         pixel_auroc=pixels.auroc(),
         aupro=pixels.aupro(),
+        aupro_5=pixels.aupro(0.05),
         n_masks=n_masks,
         false_reject_rate=None if false_rejects is None else false_rejects.rate,
         false_reject_interval=false_rejects,
         escape_rate=None if escapes is None else escapes.rate,
         escape_interval=escapes,
         per_class=_per_class(defective, known=_known_classes(records)),
+        per_size=by_size([(r.defect_share, r.escape) for r in defective if r.defect_share]),
+        recall_at=_recalls(records),
+        reliability=reliability(*_scored(records, lambda answer: answer.classifier.defect_probability)),
+        cost=cost_view(false_rejects, escapes, defect_rate),
         confusion=_confusion(records),
     )
 
@@ -151,9 +175,37 @@ def _quality_refusals(records: Sequence[Record]) -> dict[str, int]:
 
 
 def _auroc(records: Sequence[Record], score: Callable[[Inspection], float | None]) -> float | None:
+    scores, defective = _scored(records, score)
+    return auroc(scores.tolist(), defective.tolist())
+
+
+def _recalls(records: Sequence[Record]) -> list[RecallAt]:
+    scores, defective = _scored(records, lambda answer: answer.score)
+    found = (recall_at(scores, defective, share) for share in RECALL_AT)
+    return [each for each in found if each is not None]
+
+
+def _scored(
+    records: Sequence[Record], score: Callable[[Inspection], float | None]
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
+    """The scores [N] of the photos that have one, and which of them are defective."""
     scored = [(score(record.inspection), record.defective) for record in records]
     pairs = [(value, defective) for value, defective in scored if value is not None]
-    return auroc([value for value, _ in pairs], [defective for _, defective in pairs])
+    return (
+        np.array([value for value, _ in pairs], dtype=np.float64),
+        np.array([defective for _, defective in pairs], dtype=bool),
+    )
+
+
+def share_of_defect(sample: Sample) -> float | None:
+    """How much of a photo its mask marks, 0..1; None without a mask that marks anything.
+
+    Raises:
+        DatasetError: when the mask cannot be read.
+    """
+    if sample.mask is None:
+        return None
+    return float(read_mask(sample.mask, sample.height, sample.width).mean()) or None
 
 
 def _tally_pixels(good: Sequence[Record], defective: Sequence[Record]) -> tuple[PixelTally, int]:

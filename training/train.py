@@ -18,6 +18,7 @@ from models.manifest import check_part_name
 from models.networks.padim import Padim, PadimFit
 from models.networks.resnet import Head, Trunk, build_resnet50
 from models.preprocessing import Preprocessing, default_size
+from models.scores import write_scores
 from models.session import open_session
 from training.batch_norm import settle
 from training.comparison import Compared, NotCompared, compare, find_predecessor
@@ -30,11 +31,14 @@ from training.export import FEWEST_COMPARED, check_exportable, compare_with_torc
 from training.finetune import finetune
 from training.golden import write_golden
 from training.images import load_images
-from training.limits import HeldOutScores, choose_limits, held_out_scores
+from training.limits import HeldOutScores, held_out_scores
+from training.mean_part import write_mean
 from training.packaging import BundleDraft, Findings, check_destination, name_leftovers
 from training.progress import track
 from training.quality import calibration_reference, check_gate_names, learn_gate
+from training.recorded import scores_of
 from training.report import write_report
+from training.targets import Targets, check_askable, choose_for
 from training.trunk import TrunkWeights, load_trunk
 from training.variants.write import write_variants
 from training.views import LabelledImages
@@ -91,6 +95,8 @@ def train(config: TrainConfig) -> Trained:
     check_trainable(dataset)
     split = split_dataset(dataset.samples, seed=config.seed, fractions=config.fractions)
     _announce(dataset, split)
+    targets = Targets(config.max_false_rejects, config.max_escapes)
+    check_askable(targets, sum(sample.label != CLEAN for sample in split.calibration))
     weights = load_trunk(config.trunk)
     classes = [CLEAN, *sorted({sample.label for sample in split.train} - {CLEAN})]
     preprocessing = _choose_preprocessing(config, split.train, dataset.samples)
@@ -120,7 +126,7 @@ def train(config: TrainConfig) -> Trained:
             classes=classes,
             preprocessing=preprocessing,
             trunk=weights.provenance,
-            chosen=choose_limits(scores, config.max_false_rejects),
+            chosen=choose_for(scores, targets),
             agreement=agreement,
             quality=gate,
             calibration=calibration_reference(
@@ -134,12 +140,21 @@ def train(config: TrainConfig) -> Trained:
         variants = write_variants(
             unfinished, records["calibration"], images["train"], with_int8=config.int8, seed=config.seed
         )
-        metrics = summarise(records["test"])
-        comparison = (
-            compare(predecessor, records["test"], dataset, progress=config.progress) if predecessor else None
-        )
+        metrics = summarise(records["test"], config.defect_rate)
+        comparison = None
+        if predecessor:
+            comparison = compare(
+                predecessor,
+                records["test"],
+                dataset,
+                defect_rate=config.defect_rate,
+                progress=config.progress,
+            )
         figures = _figures(metrics, comparison)
         draft.write_splits(split)
+        trained_on = zip(images["train"], split.train, strict=True)
+        write_mean(draft.folder, (image for image, sample in trained_on if sample.label == CLEAN))
+        write_scores(draft.folder, "fp32", scores_of(records))
         golden = write_golden(
             draft.folder, records["test"] or records["calibration"], variants.rehearsals(unfinished)
         )

@@ -105,6 +105,11 @@ class Archive:
         self._database.close()
 
     @property
+    def started(self) -> bool:
+        """Whether it was started; before that, its database may have no tables."""
+        return self._started
+
+    @property
     def failure(self) -> str:
         """Why nothing can be recorded now; empty when all is well."""
         return self._keeper.failure

@@ -79,6 +79,13 @@ def find(connection: Connection, inspection_id: str) -> Record | None:
     return to_record(row) if row is not None else None
 
 
+def find_all(connection: Connection, ids: Sequence[str]) -> list[Record]:
+    """The inspections with these ids, in this order; those that are not there are left out."""
+    rows = connection.execute(select(inspections).where(inspections.c.id.in_(list(ids))))
+    found = {row.id: to_record(row) for row in rows}
+    return [found[each] for each in ids if each in found]
+
+
 def find_request(connection: Connection, part: str, request_key: str) -> Record | None:
     """The inspection that answered this request of this part."""
     column = inspections.c

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from alembic.config import Config
 
 # The newest step in `migrations/versions`.
-REVISION = "0002"
+REVISION = "0003"
 # Execution option: how a transaction begins on SQLite.
 BEGIN = "glint_begin"
 _LOCK = 0x61726368  # any number that no other user of the PostgreSQL server takes

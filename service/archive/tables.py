@@ -136,6 +136,41 @@ judgements = Table(
     Index("ux_judgements_number", "inspection_id", "number", unique=True),
 )
 
+# Which bundle was put in place, for ever: triggers refuse to change or remove a row.
+activations = Table(
+    "activations",
+    metadata,
+    Column("number", Integer, primary_key=True),
+    Column("time", UtcDateTime, nullable=False),
+    Column("part", String(64), nullable=False),
+    Column("version", String(64), nullable=False),
+    Column("previous", String(64)),
+    Column("by_name", String(128), nullable=False),
+    Column("key_id", String(32)),
+    Index("ix_activations_part", "part", "number"),
+)
+
+# What a bundle said of a photo that another one had judged; it goes with the inspection.
+shadow_verdicts = Table(
+    "shadow_verdicts",
+    metadata,
+    Column("inspection_id", ForeignKey("inspections.id", ondelete="CASCADE"), primary_key=True),
+    Column("version", String(64), primary_key=True),
+    Column("time", UtcDateTime, nullable=False),
+    Column("part", String(64), nullable=False),
+    Column("verdict", String(256), nullable=False),
+    Column("score", Float(53)),
+    Column("anomaly_score", Float(53)),
+    Column("defect_probability", Float(53)),
+    Column("needs_review", Boolean, nullable=False),
+    Column("active_version", String(64), nullable=False),
+    Column("active_verdict", String(256), nullable=False),
+    # One of the two passed the part, rejected it, or gave no verdict, and the other did not.
+    Column("flipped", Boolean, nullable=False),
+    Index("ix_shadow_counts", "part", "version", "active_version", "active_verdict", "verdict"),
+    Index("ix_shadow_flips", "part", "version", "active_version", "flipped", "time"),
+)
+
 # The services that write here. A service that ends as it should takes its row away; one that was killed
 # leaves it, and with it the time around which it may have left photos without a row.
 writers = Table(

@@ -52,6 +52,8 @@ _TEXT = WithJsonSchema({"type": "string", "maxLength": MAX_LENGTH, "pattern": TE
 
 
 PartName = Annotated[str, _name("part"), _TEXT]
+CameraName = Annotated[str, _name("camera"), _TEXT]
+VersionName = Annotated[str, _name("version"), _TEXT]
 
 
 def _in_utc(value: datetime) -> datetime:
@@ -76,7 +78,7 @@ class Search(BaseModel):
     )
     until: Moment | None = Field(default=None, alias="to", description="Recorded before this time.")
     part: PartName | None = None
-    camera: Annotated[str, _name("camera"), _TEXT] | None = None
+    camera: CameraName | None = None
     serial: Annotated[str, _name("serial"), _TEXT] | None = None
     verdict: Annotated[str, _name("verdict"), _TEXT] | None = Field(
         default=None,

@@ -1,13 +1,16 @@
-"""The routes that say which bundles of a part there are, and put another one in place."""
+"""The routes that say which bundles of a part there are, put another one in place, and say who did."""
 
 import asyncio
 import logging
 from datetime import datetime
+from typing import Annotated
 
-from fastapi import APIRouter, Request
-from pydantic import BaseModel, ConfigDict, Field
+from fastapi import APIRouter, Query, Request
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from starlette.types import Scope
 
 from models.manifest import NAME_PATTERN
+from service.activations.entries import ANYBODY, Actor
 from service.http.documentation import problem_responses
 from service.http.scopes import inspection_id_of
 from service.registry import Registry
@@ -15,6 +18,8 @@ from service.registry import Registry
 log = logging.getLogger(__name__)
 
 router = APIRouter()
+
+LARGEST_HISTORY = 500
 
 _FORGOTTEN = (
     "Until the next start, which takes the newest bundle: GLINT_STATE names no folder to keep the choice in."
@@ -52,6 +57,19 @@ class ActivationAnswer(BaseModel):
     note: str = Field(description="What will become of the choice, if it is not kept; else empty.")
 
 
+class HistoryEntry(BaseModel):
+    """A bundle came to serve; what is written down is never changed."""
+
+    model_config = ConfigDict(frozen=True)
+
+    time: AwareDatetime = Field(description="UTC.")
+    part: str
+    version: str
+    previous: str | None = Field(description="What served before; the same after a mere restart.")
+    by: str = Field(description="Name of the key; `anybody` without keys, `start` when the service started.")
+    key_id: str | None = Field(description="Id of that key; null without one.")
+
+
 @router.get(
     "/parts/{part}/versions",
     summary="The bundles of a part, the newest first",
@@ -84,16 +102,17 @@ async def versions(part: str, request: Request) -> list[VersionAnswer]:
 )
 async def activate(part: str, activation: Activation, request: Request) -> ActivationAnswer:
     registry: Registry = request.app.state.registry
-    done = await asyncio.to_thread(registry.activate, part, activation.version)
-    key_id = request.scope["state"].get("key_id")
+    by = actor_of(request.scope)
+    done = await asyncio.to_thread(registry.activate, part, activation.version, by)
+    await asyncio.to_thread(request.app.state.shadows.activated, done.part, done.version)
     log.info(
         "Activated: part=%s version=%s previous=%s by %s, request=%s",
         done.part,
         done.version,
         done.previous,
-        key_id or "anybody",
+        by.key_id or by.name,
         inspection_id_of(request.scope),
-        extra={"part": done.part, "key_id": key_id},
+        extra={"part": done.part, "key_id": by.key_id},
     )
     return ActivationAnswer(
         part=done.part,
@@ -102,3 +121,35 @@ async def activate(part: str, activation: Activation, request: Request) -> Activ
         kept=done.kept,
         note="" if done.kept else _FORGOTTEN,
     )
+
+
+@router.get(
+    "/parts/{part}/history",
+    summary="Which bundles served, since when, and who put them in place; the newest first",
+    responses=problem_responses(
+        {404: "There is no such part.", 422: "A field cannot be used.", 503: "It cannot be looked for now."}
+    ),
+)
+async def history(
+    part: str, request: Request, limit: Annotated[int, Query(ge=1, le=LARGEST_HISTORY)] = 100
+) -> list[HistoryEntry]:
+    registry: Registry = request.app.state.registry
+    registry.check_known(part)
+    found = await asyncio.to_thread(registry.book.of, part, limit)
+    return [
+        HistoryEntry(
+            time=each.time,
+            part=each.part,
+            version=each.version,
+            previous=each.previous,
+            by=each.by.name,
+            key_id=each.by.key_id,
+        )
+        for each in found
+    ]
+
+
+def actor_of(scope: Scope) -> Actor:
+    """Who sent a request, as it is written down."""
+    state = scope["state"]
+    return Actor(state["key_name"], state["key_id"]) if "key_id" in state else ANYBODY

@@ -26,6 +26,12 @@ STATION_POLICY = (
     "default-src 'none'; connect-src 'self'; img-src 'self' blob: data:; "
     "script-src 'self'; style-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 )
+# A bundle's report is a page with styles and pictures of its own, and nothing else; it runs no script, even
+# if somebody has put one there.
+REPORT_POLICY = (
+    "default-src 'none'; img-src data:; style-src 'unsafe-inline'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; sandbox"
+)
 # Without any referrer, browsers would not say of the station's own forms that they come from its pages.
 STATION_REFERRER = "same-origin"
 # Verdicts and photos are for whoever asked, now; a cache would give them to others, or later.
@@ -36,6 +42,8 @@ def complete(headers: MutableHeaders, path: str = "") -> None:
     """Add them to the headers of an answer to a request for `path`; empty if it is not known."""
     headers.update(ALWAYS)
     headers.setdefault("cache-control", CACHING)
+    if headers.get("content-security-policy") == REPORT_POLICY:
+        return
     headers["content-security-policy"] = DOCS_POLICY if path == DOCS else POLICY
     if path.startswith(STATION) and headers.get("content-type", "").startswith("text/html"):
         headers["content-security-policy"] = STATION_POLICY

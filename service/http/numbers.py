@@ -8,11 +8,11 @@ from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
-from service.http.archive import Moment, PartName
+from models.intervals import CONFIDENCE, Share
+from service.http.archive import CameraName, Moment, PartName, VersionName
 from service.http.documentation import problem_responses
 from service.http.judgements import desk_of
 from service.review.figures import Numbers, Period
-from service.review.intervals import CONFIDENCE, Share
 
 router = APIRouter(tags=["review"])
 
@@ -29,10 +29,12 @@ class Span(BaseModel):
     part: PartName | None = None
     since: Moment | None = Field(default=None, alias="from", description="Inspected at or after this time.")
     until: Moment | None = Field(default=None, alias="to", description="Inspected before this time.")
+    camera: CameraName | None = Field(default=None, description="Empty: inspections that named no camera.")
+    version: VersionName | None = Field(default=None, description="Of the bundle.")
 
     def period(self) -> Period:
         """The same for the desk."""
-        return Period(self.part, self.since, self.until)
+        return Period(self.part, self.since, self.until, self.camera, self.version)
 
 
 class ShareAnswer(BaseModel):

@@ -1,5 +1,6 @@
 """The desk at which operators judge: the queue, its leases, and what was said. No HTTP in here."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from sqlalchemy import func, select
@@ -7,7 +8,10 @@ from sqlalchemy import func, select
 from models.decision import ANOMALOUS, CLEAN
 from service.archive.errors import ArchiveBusyError, ArchiveUnavailableError, UnknownInspectionError
 from service.archive.holdings import Holdings
-from service.archive.queries import find
+from service.archive.queries import find, find_all
+from service.archive.records import Record
+from service.archive.scored import RecentScores
+from service.archive.scores import recent_scores
 from service.archive.tables import reviews
 from service.errors import reason_of
 from service.review import queue
@@ -97,6 +101,16 @@ class Desk:
         """What the judgements of a period say of the service."""
         with self._holdings.turn(), self._database.reading() as connection:
             return numbers(connection, period, self._holdings.samples)
+
+    def recent_scores(self, part: str, version: str | None, last: int) -> RecentScores:
+        """The scores of the newest `last` inspections of a part; None for the newest one's version."""
+        with self._holdings.turn(), self._database.reading() as connection:
+            return recent_scores(connection, part, version, last)
+
+    def records(self, ids: Sequence[str]) -> list[Record]:
+        """The inspections with these ids, in this order; those that are gone are left out."""
+        with self._holdings.turn(), self._database.reading() as connection:
+            return find_all(connection, ids)
 
     def take(self, holder: str, wish: Wish) -> str | None:
         """Lease the next item; its inspection's id, or None when nothing waits that nobody has."""

@@ -3,16 +3,21 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from service.review.intervals import Share
+from models.intervals import Share
 
 
 @dataclass(frozen=True)
 class Period:
-    """Which inspections count: `since` is included, `until` is not; None does not restrict."""
+    """Which inspections count: `since` is included, `until` is not; None does not restrict.
+
+    An empty `camera` asks for those that named none.
+    """
 
     part: str | None = None
     since: datetime | None = None
     until: datetime | None = None
+    camera: str | None = None
+    version: str | None = None
 
 
 @dataclass(frozen=True)

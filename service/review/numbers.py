@@ -9,10 +9,10 @@ from sqlalchemy import ColumnElement, Connection, and_, func, select
 from sqlalchemy.sql.base import ReadOnlyColumnCollection
 
 from models.decision import ANOMALOUS, CLEAN
+from models.intervals import Share, share
 from service.archive.candidates import CHOSEN, GONE, JUDGED, SAMPLE, WAITING
 from service.archive.tables import inspections, reviews
 from service.review.figures import Numbers, Period
-from service.review.intervals import Share, share
 
 _COLUMN = reviews.c
 
@@ -100,4 +100,19 @@ def _within(column: ReadOnlyColumnCollection[str, Any], period: Period) -> list[
         conditions.append(column.time >= period.since)
     if period.until is not None:
         conditions.append(column.time < period.until)
+    named = _named(period)
+    if named and column is _COLUMN:
+        own = select(inspections.c.id).where(inspections.c.id == column.inspection_id, *named)
+        return [*conditions, own.exists()]
+    return [*conditions, *named]
+
+
+def _named(period: Period) -> list[ColumnElement[bool]]:
+    """What only the wide rows say. A camera's are found by its index; a version has none."""
+    column = inspections.c
+    conditions: list[ColumnElement[bool]] = []
+    if period.camera is not None:
+        conditions.append(column.camera == period.camera if period.camera else column.camera.is_(None))
+    if period.version is not None:
+        conditions.append(column.bundle_version == period.version)
     return conditions

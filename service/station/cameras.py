@@ -6,8 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from service.station.entries import Entry, Kind
+from service.station.entries import Entry
 from service.telemetry.names import BoundedNames
+from service.verdicts import Kind
 
 WINDOW = 200
 FULL_SECONDS = 60.0

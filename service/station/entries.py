@@ -2,16 +2,15 @@
 
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any
 
 from models.answer import Inspection
-from models.decision import CLEAN, INVALID
+from models.decision import INVALID
 from models.quality import refusals
 from service.archive.records import Record
 from service.errors import is_of_canary
 from service.telemetry.record import RequestRecord
-
-Kind = Literal["clean", "defect", "invalid"]
+from service.verdicts import Kind, kind_of
 
 
 @dataclass(frozen=True)
@@ -40,13 +39,6 @@ class Entry:
     def as_json(self) -> dict[str, Any]:
         """JSON values; the time as ISO 8601."""
         return {**asdict(self), "time": self.time.isoformat()}
-
-
-def kind_of(verdict: str) -> Kind:
-    """What a verdict amounts to."""
-    if verdict == INVALID:
-        return "invalid"
-    return "clean" if verdict == CLEAN else "defect"
 
 
 def entry_of_inspection(inspection: Inspection) -> Entry:

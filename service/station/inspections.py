@@ -8,12 +8,12 @@ from starlette.responses import Response
 from models.answer import Inspection
 from service.access.rules import STATION
 from service.archive.errors import PictureError
-from service.station.entries import kind_of
 from service.station.opinions import opinions_of
 from service.station.pages import PageRoute
 from service.station.recent import Picture
 from service.station.sources import Shown, Sources
 from service.station.station import Station
+from service.verdicts import kind_of
 
 if TYPE_CHECKING:
     from models.heat_map import HeatMap
@@ -30,6 +30,8 @@ def inspection(request: Request, inspection_id: str) -> Response:
     shown = sources.find(inspection_id)
     before, after = sources.neighbours(shown)
     missing, has_photo, has_overlay, heat = _pictures(sources, shown)
+    lack = sources.lacks_difference(shown.inspection) if has_photo else None
+    compares = has_photo and lack is None
     desk = request.app.state.desk
     past = desk.history(inspection_id) if desk is not None else None
     return station.pages.render(
@@ -47,6 +49,9 @@ def inspection(request: Request, inspection_id: str) -> Response:
         has_photo=has_photo,
         has_overlay=has_overlay,
         heat=heat,
+        lack=lack,
+        layers=_layers(heat=heat is not None, overlay=has_overlay, difference=compares),
+        difference_colours=_difference_colours() if compares else [],
         viewer_data=_viewer_data(shown.inspection, heat, has_overlay=has_overlay),
     )
 
@@ -64,6 +69,13 @@ def overlay(request: Request, inspection_id: str) -> Response:
     if found is None:
         raise _no_overlay()
     return _picture(found)
+
+
+@router.get(f"{_PAGE}/difference")
+def difference(request: Request, inspection_id: str) -> Response:
+    """The photo less the mean clean part, at the model's size, in the colours of one scale."""
+    sources = _sources(request)
+    return _picture(sources.difference(sources.find(inspection_id)))
 
 
 @router.get(f"{_PAGE}/map")
@@ -87,6 +99,14 @@ def _pictures(sources: Sources, shown: Shown) -> tuple[str, bool, bool, "HeatMap
         return error.code, True, False, None
 
 
+def _layers(*, heat: bool, overlay: bool, difference: bool) -> list[str]:
+    """What can be laid over the photo or shown in its place; nothing to choose from is an empty list."""
+    found = ["heat", "contour"] if heat else ["heat"] if overlay else []
+    found += ["photo"] if overlay or difference else []
+    found += ["map"] if heat else []
+    return [*found, "difference"] if difference else found
+
+
 def _viewer_data(inspection: Inspection, heat: "HeatMap | None", *, has_overlay: bool) -> dict[str, Any]:
     path = f"{STATION}inspections/{inspection.id}"
     data: dict[str, Any] = {
@@ -94,6 +114,7 @@ def _viewer_data(inspection: Inspection, heat: "HeatMap | None", *, has_overlay:
         "height": inspection.image.height,
         "photo": f"{path}/photo",
         "overlay": f"{path}/overlay" if has_overlay else None,
+        "difference": f"{path}/difference",
         "map": None,
         "regions": [region.model_dump() for region in inspection.regions],
     }
@@ -109,6 +130,12 @@ def _viewer_data(inspection: Inspection, heat: "HeatMap | None", *, has_overlay:
             "opacity": LARGEST_OPACITY,
         }
     return data
+
+
+def _difference_colours() -> list[str]:
+    from models.mean_part import difference_colours
+
+    return difference_colours()
 
 
 def _sources(request: Request) -> Sources:

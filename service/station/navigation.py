@@ -19,4 +19,6 @@ ENTRIES = (
     Entry("board", STATION, "operator"),
     Entry("review", f"{STATION}review", "operator"),
     Entry("numbers", f"{STATION}numbers", "operator"),
+    Entry("limits", f"{STATION}limits", "admin"),
+    Entry("models", f"{STATION}models", "admin"),
 )

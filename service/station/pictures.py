@@ -5,10 +5,15 @@ What touches pixels is imported when it is needed: the service starts without it
 
 import threading
 from collections import OrderedDict
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from models.answer import ImageFacts
 from models.formats import PhotoLimits
 from service.station.recent import Picture
+
+if TYPE_CHECKING:
+    from models.bundle import Bundle
 
 _SHOWN_BY_BROWSERS = ("image/jpeg", "image/png", "image/webp", "image/bmp")
 _MOST_PREVIEWS = 16
@@ -20,6 +25,7 @@ class Previews:
     def __init__(self, limits: PhotoLimits) -> None:
         self._limits = limits
         self._made: OrderedDict[str, Picture] = OrderedDict()
+        self._differences: OrderedDict[str, Picture] = OrderedDict()
         self._lock = threading.Lock()
 
     def displayable(self, photo: Picture, facts: ImageFacts, white_level: int) -> Picture:
@@ -52,11 +58,32 @@ class Previews:
             PhotoError: when it cannot be decoded.
         """
         with self._lock:
-            if inspection_id not in self._made:
-                self._made[inspection_id] = self._make(photo, white_level)
-                if len(self._made) > _MOST_PREVIEWS:
-                    self._made.popitem(last=False)
-            return self._made[inspection_id]
+            return _once(self._made, inspection_id, lambda: self._make(photo, white_level))
+
+    def difference(self, inspection_id: str, photo: Picture, bundle: "Bundle") -> Picture | None:
+        """How the photo differs from the bundle's mean clean part, as PNG; None if the bundle has no mean.
+
+        Raises:
+            BundleError: when the mean cannot be read.
+            PhotoError: when the photo cannot be decoded.
+        """
+        from models.mean_part import draw_difference, read_mean
+        from models.overlay import encode_picture
+        from models.photo import decode_photo
+
+        mean = read_mean(bundle)
+        if mean is None:
+            return None
+        preprocessing = bundle.manifest.preprocessing
+
+        def draw() -> Picture:
+            pixels = decode_photo(
+                photo.data, white_level=preprocessing.white_level, limits=self._limits
+            ).pixels
+            return Picture(encode_picture(draw_difference(pixels, mean, preprocessing), "png"), "image/png")
+
+        with self._lock:
+            return _once(self._differences, inspection_id, draw)
 
     def _make(self, photo: Picture, white_level: int) -> Picture:
         from models.overlay import MAX_SIDE, encode_picture
@@ -67,3 +94,12 @@ class Previews:
         shrink = min(1.0, MAX_SIDE / max(pixels.shape[:2]))
         height, width = (max(1, round(side * shrink)) for side in pixels.shape[:2])
         return Picture(encode_picture(resize(pixels, height, width), "jpeg"), "image/jpeg")
+
+
+def _once(made: OrderedDict[str, Picture], name: str, make: Callable[[], Picture]) -> Picture:
+    """What was made of this name before, or else is made now; the oldest go when there are too many."""
+    if name not in made:
+        made[name] = make()
+        if len(made) > _MOST_PREVIEWS:
+            made.popitem(last=False)
+    return made[name]

@@ -5,7 +5,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from service.access.rules import STATION
-from service.station import board, inspections, numbers, review, signing_in, static_files
+from service.station import board, inspections, limits, models, numbers, review, signing_in, static_files
 from service.station.pages import PageRoute
 
 nowhere = APIRouter(route_class=PageRoute, include_in_schema=False)
@@ -24,6 +24,8 @@ ROUTERS = (
     inspections.router,
     review.router,
     numbers.router,
+    limits.router,
+    models.router,
     nowhere,
 )
 

@@ -4,13 +4,14 @@ import logging
 import re
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from models.answer import Inspection
 from models.formats import PhotoLimits
 from service.archive.errors import PictureError, UnknownInspectionError
 from service.archive.filters import Filters
 from service.archive.records import Record
+from service.past_bundles import bundle_of
 from service.registry import Registry
 from service.settings import Settings
 from service.station.entries import Entry, entry_of_record
@@ -20,6 +21,8 @@ from service.station.recent import Picture, Recent
 if TYPE_CHECKING:
     from models.heat_map import HeatMap
     from service.archive.archive import Archive
+
+Lack = Literal["version_gone", "no_mean"]
 
 _WHITE = 65535
 NEIGHBOURS = 4
@@ -134,6 +137,41 @@ class Sources:
         except ValueError as error:
             log.error("The map of %s cannot be shown: %s.", shown.inspection.id, error)
             return None
+
+    def lacks_difference(self, inspection: Inspection) -> Lack | None:
+        """Why there is no difference to the mean clean part; None if there is one."""
+        bundle = bundle_of(self._registry, inspection.part, inspection.bundle_version)
+        if bundle is None:
+            return "version_gone"
+        from models.mean_part import MEAN_PART
+
+        return None if MEAN_PART in bundle.manifest.files else "no_mean"
+
+    def difference(self, shown: Shown) -> Picture:
+        """How the photo differs from the mean clean part of the bundle that judged it.
+
+        Raises:
+            PictureError: saying why there is none.
+            BundleError: when the mean cannot be read.
+            PhotoError: when the photo cannot be decoded.
+            ServiceError: when the archive cannot be asked.
+        """
+        inspection = shown.inspection
+        bundle = bundle_of(self._registry, inspection.part, inspection.bundle_version)
+        if bundle is None:
+            raise PictureError(
+                "version_gone",
+                f"The bundle {inspection.bundle_version} of {inspection.part} is not there any more.",
+                "Put it back to see the difference to its mean clean part.",
+            )
+        found = self._previews.difference(inspection.id, self._photo(shown), bundle)
+        if found is None:
+            raise PictureError(
+                "no_mean",
+                f"The bundle {inspection.bundle_version} of {inspection.part} holds no mean clean part.",
+                "Train it again: `glint train` writes one.",
+            )
+        return found
 
     def preview(self, inspection_id: str) -> Picture:
         """The overlay, or else the photo made small.

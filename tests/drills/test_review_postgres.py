@@ -103,6 +103,9 @@ def test_a_database_of_before_is_brought_up_to_date(
     record(archive, entry)
     with archive._database.engine.begin() as connection:
         for statement in (
+            "DROP TABLE shadow_verdicts",
+            "DROP TABLE activations",
+            "DROP FUNCTION refuse_activation_change",
             "DROP TABLE judgements",
             "DROP TABLE reviews",
             "DROP FUNCTION refuse_judgement_change",

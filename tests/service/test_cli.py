@@ -204,7 +204,7 @@ def test_a_fault_ends_as_one_clear_line(tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize("command", ["serve", "inspect", "verify"])
+@pytest.mark.parametrize("command", ["serve", "inspect", "verify", "promote"])
 def test_every_command_explains_itself_with_an_example(command: str) -> None:
     result = glint(command, "--help")
     assert result.exit_code == 0

@@ -1,5 +1,7 @@
 """The station's pictures: photos, maps and overlays, as they were judged."""
 
+import re
+import shutil
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -23,6 +25,7 @@ from tests.tiny_bundle import (
     anomalous_photo,
     clean_photo,
     encode,
+    make_tiny_bundle,
     scratched_photo,
 )
 
@@ -83,6 +86,60 @@ def test_a_clean_part_without_overlay_is_shown_without_heat(client: TestClient) 
     assert "asked for no overlay" in page.text
     answer = client.get(f"/station/inspections/{found}/map")
     assert (answer.status_code, answer.json()["code"]) == (404, "no_overlay")
+
+
+def test_the_difference_to_the_mean_clean_part_shows_what_is_not_on_it(client: TestClient) -> None:
+    found = post(client, encode(anomalous_photo()))
+    page = page_of(client, found)
+    assert 'value="difference"' in page.text
+    drawn = pixels_of(client.get(str(data_of(page)["difference"]))).astype(int)
+    assert drawn.shape == (64, 64, 3)
+    red, _, blue = drawn[46, 46]
+    assert red > blue + 80, "the white spot is brighter"
+    assert drawn[10, 10].max() < 60, "the rest is like the mean"
+
+
+def test_a_clean_part_without_overlay_has_its_difference(client: TestClient) -> None:
+    found = post(client, encode(clean_photo()), "overlay=none")
+    text = page_of(client, found).text
+    assert re.findall(r'name="layer" value="(\w+)"', text) == ["photo", "difference"]
+
+
+def test_what_cannot_be_compared_is_said_to_be(tmp_path: Path, start: StartClient) -> None:
+    make_tiny_bundle(tmp_path / "bundles", mean=False)
+    client = start(bundles=tmp_path / "bundles")
+    found = post(client, encode(scratched_photo()))
+    page = page_of(client, found)
+    assert "holds none" in page.text
+    assert 'value="difference"' not in page.text
+    answer = client.get(f"/station/inspections/{found}/difference")
+    assert (answer.status_code, answer.json()["code"]) == (404, "no_mean")
+
+
+def test_the_difference_is_to_the_bundle_that_judged(tmp_path: Path, start: StartClient) -> None:
+    older = make_tiny_bundle(tmp_path / "bundles")
+    kept = {"bundles": tmp_path / "bundles", "archive": str(tmp_path / "archive")}
+    found = post(start(**kept), encode(scratched_photo()))
+    make_tiny_bundle(tmp_path / "bundles", version="20260102-000000", mean=False)
+    client = start(**kept)
+    assert client.get("/parts").json()[0]["version"] == "20260102-000000"
+    assert pixels_of(client.get(f"/station/inspections/{found}/difference")).shape == (64, 64, 3)
+    shutil.rmtree(older)
+    assert "20260101-000000, which judged this part, is not there any more" in page_of(client, found).text
+    answer = client.get(f"/station/inspections/{found}/difference")
+    assert (answer.status_code, answer.json()["code"]) == (404, "version_gone")
+
+
+def test_a_part_that_is_not_served_now_has_its_difference_all_the_same(
+    tmp_path: Path, start: StartClient
+) -> None:
+    bundle = make_tiny_bundle(tmp_path / "bundles")
+    kept = {"bundles": tmp_path / "bundles", "archive": str(tmp_path / "archive")}
+    found = post(start(**kept), encode(scratched_photo()))
+    (bundle / "inspector.onnx").write_bytes(b"damaged")
+    client = start(**kept)
+    assert client.get("/parts").json() == []
+    assert pixels_of(client.get(f"/station/inspections/{found}/difference")).shape == (64, 64, 3)
 
 
 def test_pictures_that_are_gone_are_said_to_be(start: StartClient) -> None:

@@ -76,8 +76,9 @@ def test_layers_and_the_strength_of_the_heat_are_chosen(serve: Serve, open_page:
         assert boxes.is_visible() == (layer != "Photo")
     page.get_by_label("Map", exact=True).check(force=True)
     expect(page.locator("#map")).to_be_visible()
-    page.keyboard.press("l")
-    expect(page.get_by_label("Overlay", exact=True)).to_be_checked()
+    for following in ("Difference", "Overlay"):
+        page.keyboard.press("l")
+        expect(page.get_by_label(following, exact=True)).to_be_checked()
 
 
 def test_zoom_and_pan_by_keyboard_wheel_and_button(serve: Serve, open_page: OpenPage) -> None:
@@ -150,3 +151,27 @@ def test_photos_that_browsers_cannot_show_are_shown(serve: Serve, open_page: Ope
     page.goto(f"/station/inspections/{found['id']}")
     expect(page.locator("#loading")).to_be_hidden()
     assert page.locator("#photo").evaluate("image => [image.naturalWidth, image.naturalHeight]") == [320, 200]
+
+
+def test_the_difference_to_the_mean_part_is_one_of_the_layers(serve: Serve, open_page: OpenPage) -> None:
+    page = open_inspection(serve, open_page)
+    expect(page.locator("#difference")).to_be_hidden()
+    page.locator("[name=layer][value=difference]").check()
+    expect(page.locator("#difference")).to_be_visible()
+    expect(page.locator("#difference-scale")).to_be_visible()
+    expect(page.locator("#heat")).to_be_hidden()
+    size = page.locator("#difference").evaluate("image => [image.naturalWidth, image.naturalHeight]")
+    assert size == [64, 48], "the photo's own part of what the model sees"
+    expect(page.locator("#loading")).to_be_hidden()
+    page.keyboard.press("l")
+    expect(page.locator("#difference")).to_be_hidden()
+    expect(page.locator("#heat")).to_be_visible()
+
+
+def test_a_part_without_overlay_can_be_compared_all_the_same(serve: Serve, open_page: OpenPage) -> None:
+    live = serve()
+    found = post(live, clean_photo(), "A1", overlay="none")
+    page = open_page(live)
+    page.goto(f"/station/inspections/{found['id']}")
+    page.locator("[name=layer][value=difference]").check()
+    expect(page.locator("#difference")).to_be_visible()

@@ -23,7 +23,8 @@ from tests.tiny_bundle import (
 )
 from tests.training.photos import paint_folder, painted_sample, record_splits
 from training.data.layouts import read_dataset
-from training.evaluation import Evaluation, evaluate_bundle, inspect_samples, print_evaluation, summarise
+from training.evaluation import Evaluation, evaluate_bundle, inspect_samples, summarise
+from training.evaluation_table import print_evaluation
 
 
 @pytest.fixture(scope="module")

@@ -95,7 +95,7 @@ def test_it_is_well_formed(write: Write, photos: Sequence[Sample]):
     checker.feed(page)
     assert checker.open == []
     plots = _plots(page)
-    assert len(plots) == 6  # ROC, three histograms, two training curves
+    assert len(plots) == 7  # ROC, three histograms, reliability, two training curves
 
 
 def test_it_says_what_it_is_and_what_was_found(write: Write, photos: Sequence[Sample]):

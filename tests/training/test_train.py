@@ -13,14 +13,18 @@ from models.bundle import Bundle
 from models.errors import ExportError, UsageError
 from models.inspector import Inspector
 from models.manifest import check_part_name
+from models.mean_part import read_mean
 from models.networks.padim import PadimConfig
 from models.quality import READING_NAMES
 from tests.tiny_bundle import encode
 from training.config import TrainConfig
 from training.evaluation import evaluate_bundle
 from training.finetune import FinetuneConfig
+from training.images import load_images
 from training.packaging import BundleDraft
+from training.rederive import plan_limits
 from training.rendering.demo import render_parts
+from training.targets import Targets
 from training.train import train
 
 pytestmark = pytest.mark.slow
@@ -62,6 +66,13 @@ def test_bundle_is_complete_and_verifies(trained) -> None:
     assert Inspector.load(bundle.path, "cpu").check_golden() == []
 
 
+def test_the_mean_of_the_clean_training_photos_travels_with_the_bundle(trained) -> None:
+    mean = read_mean(Bundle.open(trained.bundle.path))
+    clean = [sample for sample in trained.split.train if sample.label == "clean"]
+    expected = load_images(clean, trained.bundle.manifest.preprocessing, progress=False).mean(axis=0)
+    assert np.abs(mean - expected).max() <= 0.5
+
+
 def test_the_fp16_form_travels_with_how_far_it_is_from_fp32(trained) -> None:
     variant = trained.bundle.manifest.variants["fp16"]
     assert trained.bundle.file(variant.file).is_file()
@@ -86,6 +97,15 @@ def test_the_bundle_has_an_int8_graph_or_says_why_not(photos: Path, tmp_path: Pa
     else:
         assert "inspector.int8.onnx" not in manifest.files
         assert "allowed" in manifest.left_out["int8"] or "verdict" in manifest.left_out["int8"]
+
+
+def test_the_same_limits_are_chosen_again_from_the_scores_that_it_keeps(trained) -> None:
+    manifest = trained.bundle.manifest
+    plan = plan_limits(trained.bundle.path, Targets(0.01))
+    assert plan.chosen.limits == manifest.limits
+    assert plan.chosen.origins == manifest.limit_origins
+    assert plan.before.model_dump(mode="json") == manifest.metrics
+    assert list(plan.variants.values()) == [manifest.variants["fp16"]]
 
 
 def test_what_was_not_asked_for_is_said(trained) -> None:

@@ -10,14 +10,12 @@ from markupsafe import Markup
 from sklearn.metrics import roc_curve
 
 from models.answer import Inspection
+from models.histogram import Mark, histogram
 from models.manifest import Manifest
-from models.svg import Axis, Frame, bar, dot, legend, line, round_ticks, text, upright
+from models.svg import Axis, Frame, dot, legend, line, round_ticks
 from training.summary import Metrics, Record
 
-_BINS = 40
-# The anomaly score has no upper end: whatever lies beyond this many limits goes into the last bar.
-_FARTHEST = 4.0
-_SHARES = ((0.0, "0"), (0.2, "0.2"), (0.4, "0.4"), (0.6, "0.6"), (0.8, "0.8"), (1.0, "1"))
+SHARES = ((0.0, "0"), (0.2, "0.2"), (0.4, "0.4"), (0.6, "0.6"), (0.8, "0.8"), (1.0, "1"))
 
 Scores = npt.NDArray[np.float64]
 
@@ -55,8 +53,8 @@ def roc_figure(records: Sequence[Record], metrics: Metrics) -> Figure:
         missing = "good" if not metrics.n_good else "defective"
         return Figure(f"A ROC curve needs both kinds of photos; there are no {missing} test photos.")
     frame = Frame(
-        Axis(0.0, 1.0, _SHARES, "share of good parts rejected"),
-        Axis(0.0, 1.0, _SHARES, "share of defects caught"),
+        Axis(0.0, 1.0, SHARES, "share of good parts rejected"),
+        Axis(0.0, 1.0, SHARES, "share of defects caught"),
         height=340.0,
     )
     marks = [line(frame, [0.0, 1.0], [0.0, 1.0], "chance")]
@@ -126,57 +124,19 @@ def _scores(records: Sequence[Record], opinion: Opinion) -> tuple[Scores, npt.ND
 
 
 def _histogram(opinion: Opinion, scores: Scores, defective: npt.NDArray[np.bool_], limit: float) -> Figure:
-    unbounded = opinion.name == "anomaly"
-    low, high = 0.0, 1.0
-    if unbounded:
-        low = 0.95 * min(float(scores.min()), limit)
-        high = max(1.15 * limit, min(1.02 * float(scores.max()), _FARTHEST * limit))
-    edges = _edges(low, high, limit)
-    inside = np.clip(scores, low, np.nextafter(high, low))
-    above, _ = np.histogram(inside[~defective], edges)
-    below, _ = np.histogram(inside[defective], edges)
-
-    frame = Frame(Axis(low, high, round_ticks(low, high), opinion.axis), _count_axis(above, below))
-    marks = []
-    for left, right, good, bad in zip(edges[:-1], edges[1:], above, below, strict=True):
-        if good:
-            marks.append(bar(frame, left, right, 0.0, math.sqrt(good), "bar-good"))
-        if bad:
-            marks.append(bar(frame, left, right, 0.0, -math.sqrt(bad), "bar-defective"))
-    marks.append(line(frame, [low, high], [0.0, 0.0], "middle"))
-    marks.append(upright(frame, limit, f"limit {limit:.3g}"))
-    marks += [
-        text(frame.px(low), 18, "\u25b2 good", style="note good"),
-        text(frame.px(low) + 66, 18, "\u25bc defective", style="note defective"),
-    ]
+    drawn = histogram(
+        scores[~defective],
+        scores[defective],
+        (Mark(limit, f"limit {limit:.3g}"),),
+        axis=opinion.axis,
+        sides=("good", "defective"),
+        high=None if opinion.name == "anomaly" else 1.0,
+        description=f"Histogram of the {opinion.axis}, good against defective",
+    )
     caption = f"{opinion.axis.capitalize()} of {len(scores)} test photos."
-    if unbounded and float(scores.max()) > high:
-        caption += f" Scores beyond {high:.3g} (up to {scores.max():.3g}) are in the last bar."
-    return Figure(caption, frame.draw(marks, f"Histogram of the {opinion.axis}, good against defective"))
-
-
-def _edges(low: float, high: float, limit: float) -> Scores:
-    """Edges of about `_BINS` bars, one of them the limit itself, so that no bar straddles it."""
-    step = (high - low) / _BINS
-    steps = np.arange(-math.floor((limit - low) / step), math.floor((high - limit) / step) + 1)
-    inner = limit + step * steps
-    return np.unique(np.concatenate(([low], inner[(inner > low) & (inner < high)], [high])))
-
-
-def _count_axis(above: npt.NDArray[np.int64], below: npt.NDArray[np.int64]) -> Axis:
-    """Counts on a square-root scale, on which a single photo beside hundreds can still be seen."""
-    most_above, most_below = max(1, int(above.max())), max(1, int(below.max()))
-    low, high = -1.1 * math.sqrt(most_below), 1.1 * math.sqrt(most_above)
-    candidates = [m * 10**power for power in range(6) for m in (1, 2, 5)]
-    ticks: list[tuple[float, str]] = [(0.0, "0")]
-    for sign, most in ((1.0, most_above), (-1.0, most_below)):
-        last = 0.0
-        for count in candidates:
-            place = math.sqrt(count)
-            if count <= most and place - last > 0.07 * (high - low):
-                ticks.append((sign * place, str(count)))
-                last = place
-    return Axis(low, high, tuple(ticks), "photos (square-root scale)")
+    if float(scores.max()) > drawn.high:
+        caption += f" Scores beyond {drawn.high:.3g} (up to {scores.max():.3g}) are in the last bar."
+    return Figure(caption, drawn.svg)
 
 
 def _curves(

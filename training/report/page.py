@@ -1,15 +1,21 @@
 """Puts the report together and writes it."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from markupsafe import Markup
+
 from models.inspector import Inspector
-from models.manifest import LimitOrigin, Manifest
+from models.manifest import Manifest
 from training.comparison import Compared, NotCompared
 from training.data.samples import Dataset, Sample
-from training.report.cases import catches_gallery, false_rejects_gallery, misses_gallery
+from training.report.cases import Gallery, catches_gallery, false_rejects_gallery, misses_gallery
 from training.report.comparison import comparison_section
-from training.report.figures import history_figures, roc_figure, score_figures
+from training.report.costs import cost_rows, size_rows
+from training.report.figures import Figure, history_figures, roc_figure, score_figures
+from training.report.limits import limit_rows
+from training.report.reliability import reliability_figure
 from training.report.tables import (
     calibration_remark,
     confusion_table,
@@ -23,6 +29,37 @@ from training.report.templates import template
 from training.summary import Metrics, Record, summarise
 
 _SKIPPED_SHOWN = 200
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What a report tells of.
+
+    Attributes:
+        manifest: of the bundle.
+        provider: what inspected the photos.
+        records: inspected photos of the splits `calibration` and `test`.
+        metrics: the figures of the test records.
+        dataset: what the photos were read from.
+        splits: which photos went to which split.
+        galleries: the photos to look at; none where no photo was at hand.
+        curves: of the training.
+        changes: what is told, with the earlier limits, with these; empty for a bundle that was trained.
+        earlier: the file with the report of the version that has the earlier limits, beside this one.
+        comparison: the section on the part's previous bundle; empty if there is none.
+    """
+
+    manifest: Manifest
+    provider: str
+    records: Mapping[str, Sequence[Record]]
+    metrics: Metrics
+    dataset: Dataset
+    splits: Mapping[str, Sequence[Sample]]
+    galleries: Sequence[Gallery]
+    curves: Sequence[Figure]
+    changes: Sequence[tuple[str, str, str]] = ()
+    earlier: str = ""
+    comparison: Markup = field(default_factory=Markup)
 
 
 def write_report(
@@ -50,23 +87,50 @@ def write_report(
         comparison: with the part's previous bundle; None if it is the first.
     """
     test = records.get("test", ())
-    manifest = inspector.manifest
-    labels, rows = split_rows(splits)
+    galleries = (
+        misses_gallery(inspector, test),
+        false_rejects_gallery(inspector, test),
+        catches_gallery(inspector, test),
+    )
+    curves = history_figures(history)
+    write_page(
+        path,
+        Contents(
+            inspector.manifest,
+            inspector.provider,
+            records,
+            metrics,
+            dataset,
+            splits,
+            galleries,
+            curves,
+            comparison=comparison_section(comparison, inspector),
+        ),
+    )
+
+
+def write_page(path: Path, contents: Contents) -> None:
+    """Write a report as one HTML file."""
+    test, manifest = contents.records.get("test", ()), contents.manifest
+    metrics, dataset = contents.metrics, contents.dataset
+    labels, rows = split_rows(contents.splits)
     page = template("report.html.j2").render(
         manifest=manifest,
-        provider=inspector.provider,
+        provider=contents.provider,
         headline=headline(metrics),
-        cards=[escape_card(metrics), false_reject_card(metrics, manifest.limit_origins)],
-        metrics=metrics,
-        limits=_limit_rows(manifest),
-        confusion=confusion_table(metrics, manifest),
-        calibration=calibration_remark(summarise(records.get("calibration", ()))),
-        figures=[roc_figure(test, metrics), *score_figures(test, manifest)],
-        galleries=[
-            misses_gallery(inspector, test),
-            false_rejects_gallery(inspector, test),
-            catches_gallery(inspector, test),
+        cards=[
+            escape_card(metrics, manifest.limit_origins),
+            false_reject_card(metrics, manifest.limit_origins),
         ],
+        metrics=metrics,
+        limits=limit_rows(manifest),
+        confusion=confusion_table(metrics, manifest),
+        calibration=calibration_remark(summarise(contents.records.get("calibration", ()))),
+        costs=cost_rows(metrics),
+        sizes=size_rows(metrics),
+        reliability=reliability_figure(metrics.reliability),
+        figures=[roc_figure(test, metrics), *score_figures(test, manifest)],
+        galleries=contents.galleries,
         invalid=[record for record in test if record.invalid],
         dataset=dataset,
         skipped=dataset.skipped[:_SKIPPED_SHOWN],
@@ -74,21 +138,10 @@ def write_report(
         split_rows=rows,
         grouped=any(row.groups < row.total for row in rows),
         settings=settings_tables(manifest),
-        curves=history_figures(history),
-        comparison=comparison_section(comparison, inspector),
+        curves=contents.curves,
+        changes=contents.changes,
+        earlier=contents.earlier,
+        comparison=contents.comparison,
     )
     # A file name may hold bytes that are no UTF-8; a question mark stands for them.
     path.write_text(page, encoding="utf-8", errors="replace")
-
-
-def _limit_rows(manifest: Manifest) -> list[tuple[str, str, LimitOrigin | None]]:
-    limits, origins = manifest.limits, manifest.limit_origins
-    classifier = (
-        "never fires"
-        if limits.classifier is None
-        else f"defect probability \u2265\u00a0{limits.classifier:.4g}"
-    )
-    return [
-        ("classifier", classifier, origins.classifier),
-        ("anomaly", f"anomaly score \u2265\u00a0{limits.anomaly:.4g}", origins.anomaly),
-    ]

@@ -10,8 +10,10 @@ from models.manifest import LimitOrigins, Manifest, RateInterval
 from models.variants import describe
 from training.data.samples import Sample
 from training.summary import Metrics
+from training.targets import asked_false_rejects
 
 NOT_BREAKING = "\u00a0"
+_NOT_ASKED = "The limits were not chosen for a share of false rejects."
 
 
 @dataclass(frozen=True)
@@ -87,42 +89,44 @@ def headline(metrics: Metrics) -> str:
 
 
 def false_reject_card(metrics: Metrics, origins: LimitOrigins) -> RateCard:
-    """False rejects against the target that the limits were chosen for."""
-    interval = metrics.false_reject_interval
-    rules = [origin for origin in (origins.classifier, origins.anomaly) if origin is not None]
-    target = sum(origin.target for origin in rules)
+    """False rejects against the target that the limits were chosen for, if there was one."""
+    interval, target = metrics.false_reject_interval, asked_false_rejects(origins)
     if interval is None:
         return RateCard(
             "False rejects", "?", "There is no good test photo.", None, target, "Not measured.", None
         )
     count = round(interval.rate * metrics.n_good)
-    if interval.low > target:
-        status, good_news = f"Above the target of {percent(target)}.", False
-    elif interval.high <= target:
-        status, good_news = (
-            f"Within the target of {percent(target)}, with 95{NOT_BREAKING}% confidence.",
-            True,
-        )
-    else:
-        status = f"In keeping with the target of {percent(target)}; too few photos to prove it."
-        good_news = None
+    status, good_news = _against(interval, target) if target is not None else (_NOT_ASKED, None)
     detail = f"{count} of {metrics.n_good} good test photos"
     return RateCard("False rejects", percent(interval.rate), detail, interval, target, status, good_news)
 
 
-def escape_card(metrics: Metrics) -> RateCard:
-    """Escapes; the limits have no target for them."""
-    interval = metrics.escape_interval
+def escape_card(metrics: Metrics, origins: LimitOrigins) -> RateCard:
+    """Escapes, against the target that the limits were chosen for, if there was one."""
+    interval, target = metrics.escape_interval, origins.anomaly.max_escapes
     if interval is None:
         detail = "There is no defective test photo."
-        return RateCard("Escapes", "?", detail, None, None, "Not measured.", None)
+        return RateCard("Escapes", "?", detail, None, target, "Not measured.", None)
     count = sum(figures.escaped for figures in metrics.per_class.values())
     detail = f"{count} of {metrics.n_defective} defective test photos"
-    status = "No defective part was passed." if count == 0 else "Defective parts were passed: see the misses."
-    if metrics.n_defective < 30:
-        status += " Few photos: the interval is what counts."
-    good_news = None if count == 0 else False
-    return RateCard("Escapes", percent(interval.rate), detail, interval, None, status, good_news)
+    good_news: bool | None
+    if target is not None:
+        status, good_news = _against(interval, target)
+    else:
+        none = "No defective part was passed."
+        status = none if count == 0 else "Defective parts were passed: see the misses."
+        good_news = None if count == 0 else False
+        if metrics.n_defective < 30:
+            status += " Few photos: the interval is what counts."
+    return RateCard("Escapes", percent(interval.rate), detail, interval, target, status, good_news)
+
+
+def _against(interval: RateInterval, target: float) -> tuple[str, bool | None]:
+    if interval.low > target:
+        return f"Above the target of {percent(target)}.", False
+    if interval.high <= target:
+        return f"Within the target of {percent(target)}, with 95{NOT_BREAKING}% confidence.", True
+    return f"In keeping with the target of {percent(target)}; too few photos to prove it.", None
 
 
 def calibration_remark(seen: Metrics) -> str:

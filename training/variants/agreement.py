@@ -1,14 +1,25 @@
 """How far another form of the graph may be from the served one, and how far it is."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from models.inspector import Inspector
 from models.manifest import Agreement
+from models.scores import GraphScores
+from training.recorded import graph_scores
 from training.summary import Record
 
 # Doubtful photos show a turned verdict first; the others stand for the rest.
 NEAR_THE_LIMIT = 8
 SPREAD = 8
+
+
+@dataclass(frozen=True)
+class Compared:
+    """How far another graph is from the served one, and what it gave for each photo."""
+
+    agreement: Agreement
+    scores: tuple[GraphScores, ...]
 
 
 def chosen_records(records: Sequence[Record]) -> list[Record]:
@@ -19,22 +30,23 @@ def chosen_records(records: Sequence[Record]) -> list[Record]:
     return [*near, *rest[::step][:SPREAD]]
 
 
-def agreement_of(other: Inspector, records: Sequence[Record]) -> Agreement:
+def compare(other: Inspector, records: Sequence[Record]) -> Compared:
     """Inspect photos again with another form of their bundle's graph.
 
     Args:
         other: holds the other form.
         records: what the served graph said of them, none of it `invalid`.
     """
-    difference, flips = 0.0, 0
+    difference, flips, scores = 0.0, 0, []
     for record in records:
         answer, _, _ = other.inspect(record.sample.path.read_bytes())
+        scores.append(graph_scores(record.sample.sha256, answer))
         flips += answer.verdict != record.inspection.verdict
         if answer.score is None or record.inspection.score is None:
             difference = 1.0
         else:
             difference = max(difference, abs(answer.score - record.inspection.score))
-    return Agreement(photos=len(records), score=difference, flips=flips)
+    return Compared(Agreement(photos=len(records), score=difference, flips=flips), tuple(scores))
 
 
 def _doubt(record: Record) -> tuple[float, str]:

@@ -11,10 +11,11 @@ from models.bundle import Bundle
 from models.errors import ExportError
 from models.inspector import Inspector
 from models.manifest import Variant
+from models.scores import write_scores
 from models.session import open_session
 from models.variants import SCORE_TOLERANCE, Choice
 from training.summary import Record
-from training.variants.agreement import agreement_of, chosen_records
+from training.variants.agreement import chosen_records, compare
 from training.variants.half_graph import acted_out, half_graph
 
 FILE = "inspector.fp16.onnx"
@@ -42,7 +43,8 @@ def write_fp16(bundle: Bundle, records: Sequence[Record]) -> Variant | str:
     if not chosen:
         return _left_out("there is no photo to compare it with fp32 on")
     try:
-        agreement = agreement_of(acting_inspector(bundle), chosen)
+        compared = compare(acting_inspector(bundle), chosen)
+        agreement = compared.agreement
         if agreement.flips or not agreement.score <= SCORE_TOLERANCE["fp16"]:
             return _left_out(
                 f"scores differ from fp32 by up to {agreement.score:.4f} (allowed: "
@@ -54,6 +56,7 @@ def write_fp16(bundle: Bundle, records: Sequence[Record]) -> Variant | str:
     path = bundle.path / FILE
     onnx.save(half, path)
     onnx.checker.check_model(str(path), full_check=True)
+    write_scores(bundle.path, "fp16", compared.scores)
     log.info("fp16 for GPUs: scores within %.4f of fp32 on %d photos.", agreement.score, agreement.photos)
     return Variant(file=FILE, precision="fp16", agreement=agreement)
 

@@ -11,10 +11,11 @@ from models.bundle import Bundle
 from models.errors import ExportError
 from models.inspector import Inspector
 from models.manifest import Variant
+from models.scores import write_scores
 from models.session import open_session
 from models.variants import Choice, describe, why_not
 from training.summary import Record
-from training.variants.agreement import agreement_of
+from training.variants.agreement import compare
 from training.variants.int8_graph import int8_graph
 
 FILE = "inspector.int8.onnx"
@@ -47,11 +48,12 @@ def write_int8(
         return _left_out(error.problem)
     onnx.save(model, path)
     onnx.checker.check_model(str(path), full_check=True)
-    agreement = agreement_of(int8_inspector(bundle), compared)
-    variant = Variant(file=FILE, precision="int8", agreement=agreement)
+    found = compare(int8_inspector(bundle), compared)
+    variant = Variant(file=FILE, precision="int8", agreement=found.agreement)
     if reason := why_not(variant):
         path.unlink()
         return _left_out(reason)
+    write_scores(bundle.path, "int8", found.scores)
     log.info("An int8 graph for CPUs with VNNI or AMX: %s.", describe(variant))
     return variant
 

@@ -11,6 +11,7 @@ from models.bundle import Bundle
 from models.inspector import Inspector
 from models.manifest import Variant
 from models.precision import Precision
+from models.scores import file_of
 from training.summary import Record
 from training.variants import fp16, int8
 from training.variants.attempt import attempted
@@ -34,7 +35,7 @@ class WrittenVariants:
     def without(self, bundle: Bundle, reasons: Mapping[Precision, str]) -> "WrittenVariants":
         """The others of them; the files of those for which there is a reason are removed."""
         for precision in reasons:
-            (bundle.path / self.written[precision].file).unlink(missing_ok=True)
+            _remove(bundle, precision, self.written[precision].file)
         kept = {precision: one for precision, one in self.written.items() if precision not in reasons}
         return WrittenVariants(written=kept, left_out={**self.left_out, **reasons})
 
@@ -68,5 +69,10 @@ def write_variants(
 def _attempt(bundle: Bundle, precision: Precision, write: Callable[[], Variant | str]) -> Variant | str:
     made = attempted(precision, write)
     if isinstance(made, str):
-        (bundle.path / FILES[precision]).unlink(missing_ok=True)
+        _remove(bundle, precision, FILES[precision])
     return made
+
+
+def _remove(bundle: Bundle, precision: Precision, file: str) -> None:
+    for name in (file, file_of(precision)):
+        (bundle.path / name).unlink(missing_ok=True)

@@ -34,6 +34,7 @@ function showPhoto() {
   }
   if (data.map) showMap(made);
   else if (data.overlay) showOverlay();
+  if (element("difference")) onLayers(showDifference);
   readPixels(made, null);
   return made;
 }
@@ -76,13 +77,31 @@ function showOverlay() {
   });
 }
 
+// Fetched when it is first looked at: the service draws it for whoever asks.
+function showDifference() {
+  const picture = element("difference");
+  const shown = currentLayer() === "difference";
+  if (shown && !picture.src) {
+    element("loading").textContent = texts.loading_difference;
+    element("loading").hidden = false;
+    picture.addEventListener("load", () => (element("loading").hidden = true));
+    picture.addEventListener("error", () => (element("loading").textContent = texts.failed_difference));
+    picture.src = url(data.difference);
+  }
+  picture.hidden = !shown;
+  element("difference-scale").hidden = !shown;
+  element("marks").dataset.layer = currentLayer();
+}
+
 function onLayers(show) {
   element("layers").addEventListener("change", show);
-  element("opacity").addEventListener("input", show);
+  element("opacity")?.addEventListener("input", show);
   show();
 }
 
-const currentLayer = () => document.querySelector("[name=layer]:checked")?.value ?? "photo";
+function currentLayer() {
+  return document.querySelector("[name=layer]:checked")?.value ?? "photo";
+}
 
 function nextLayer() {
   const all = [...document.querySelectorAll("[name=layer]")];

@@ -6,9 +6,9 @@ import pytest
 from fastapi.testclient import TestClient
 from scipy import stats
 
+from models.intervals import share
 from service.review.desk import Desk
 from service.review.figures import Period
-from service.review.intervals import share
 from tests.service.archive.conftest import MakeEntry, StartArchive, record
 from tests.service.archive.test_retention import make_older, tidy
 from tests.service.review.conftest import Record, says

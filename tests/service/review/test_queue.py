@@ -152,7 +152,7 @@ def test_what_was_recorded_before_the_upgrade_is_in_the_queue(
     items = desk.waiting(Wish(), 10)[:2]
     with archive._database.engine.begin() as connection:
         connection.execute(update(inspections).where(inspections.c.id == gone).values(photo_state="removed"))
-        for table in ("judgements", "reviews"):
+        for table in ("shadow_verdicts", "activations", "judgements", "reviews"):
             connection.execute(text(f"DROP TABLE {table}"))
         connection.execute(text("DROP INDEX ix_inspections_counts"))
         connection.execute(text("UPDATE alembic_version SET version_num = '0001'"))

@@ -1,4 +1,4 @@
-"""Exact confidence intervals of a share, without scipy, which the service does not have.
+"""Exact confidence intervals of a share, for training and the service alike; the service has no scipy.
 
 Clopper and Pearson, "The use of confidence or fiducial limits illustrated in the case of the binomial",
 Biometrika 26 (1934): the limits are quantiles of beta distributions.
@@ -36,10 +36,15 @@ def share(count: int, total: int, confidence: float = CONFIDENCE) -> Share:
     """
     if total == 0:
         return Share(0, 0, None, None, None)
+    return Share(count, total, count / total, *interval(count, total, confidence))
+
+
+def interval(count: int, total: int, confidence: float = CONFIDENCE) -> tuple[float, float]:
+    """The Clopper-Pearson interval of `count` of `total`, for 0 <= count <= total and total >= 1."""
     tail = (1.0 - confidence) / 2.0
     low = _root(lambda p: beta_cdf(p, count, total - count + 1) - tail) if count else 0.0
     high = _root(lambda p: beta_cdf(p, count + 1, total - count) - (1.0 - tail)) if count < total else 1.0
-    return Share(count, total, count / total, low, high)
+    return low, high
 
 
 def beta_cdf(x: float, a: float, b: float) -> float:

@@ -1,0 +1,89 @@
+"""Answers questions about the recorded inspections. No HTTP in here."""
+
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from models.preprocessing import Preprocessing
+from service.archive.errors import ArchiveBusyError, ArchiveUnavailableError
+from service.errors import reason_of
+from service.plant_time import PlantTime
+from service.statistics.question import MOST_READ, Question
+
+if TYPE_CHECKING:
+    from service.archive.archive import Archive
+    from service.archive.holdings import Holdings
+    from service.statistics.memory import Memory
+    from service.statistics.places import Places
+    from service.statistics.reading import Read
+    from service.statistics.trend import Trend
+
+# What it takes is loaded with the first question: the service starts without pixels and numbers.
+
+
+class Analyst:
+    """Safe to call from several threads.
+
+    Every method may raise `ArchiveBusyError` and `ArchiveUnavailableError`.
+    """
+
+    def __init__(
+        self, holdings: "Holdings", plant: PlantTime, framing: Callable[[str], Preprocessing | None]
+    ) -> None:
+        """`framing` says how photos of a part lie in the model's input; None if no bundle of it is loaded."""
+        self._holdings = holdings
+        self._framing = framing
+        self._memory: Memory | None = None
+        self._lock = threading.Lock()
+        self.plant = plant
+
+    def trend(self, question: Question) -> "Trend":
+        """How the line ran."""
+        from service.statistics.trend import trend_of
+
+        now = datetime.now(UTC)
+        return trend_of(self._read(question, now), question, self.plant, now)
+
+    def _read(self, question: Question, now: datetime) -> "Read":
+        from service.statistics.memory import Memory
+        from service.statistics.reading import read
+
+        with self._lock:
+            self._memory = self._memory or Memory(MOST_READ)
+        with self._holdings.turn(), self._holdings.database.reading() as connection:
+            found = self._memory.newest(connection, now)
+            if question.until is None or not found.cut:
+                return found
+            # A time that is past, and may be before all that is kept.
+            return read(connection, question.since, question.until, MOST_READ)
+
+    def places(self, question: Question) -> "Places":
+        """Where on the part defects lie; the question names the part."""
+        from service.statistics.places import defects_of, places_of
+        from service.statistics.trend import chosen_of
+
+        now = datetime.now(UTC)
+        read = self._read(question, now)
+        asked = chosen_of(read, question, self.plant, now)
+        with self._holdings.turn(), self._holdings.database.reading() as connection:
+            found = defects_of(connection, read, question, asked)
+        return places_of(found, self._framing(question.part or ""), self._mask)
+
+    def _mask(self, path: str) -> bytes | None:
+        try:
+            with self._holdings.turn():
+                return self._holdings.store.read(path)
+        except FileNotFoundError:
+            return None
+        except ArchiveBusyError:
+            raise
+        except Exception as error:  # each kind of store fails with errors of its own
+            raise ArchiveUnavailableError(reason_of(error)) from error
+
+
+def open_analyst(
+    archive: "Archive | None", plant: PlantTime, framing: Callable[[str], Preprocessing | None]
+) -> Analyst | None:
+    """Who answers questions about the archive's inspections; None without an archive."""
+    return None if archive is None else Analyst(archive.holdings, plant, framing)

@@ -1,0 +1,284 @@
+"""Limits for what an engineer asks: at most so many false rejects, at most so many escapes, or both.
+
+For escapes, both limits move together along the combined score of reference limits that good photos alone
+set. The share of future defects below the k-th smallest of m held-out ones is at most k / (m + 1) then, the
+conformal quantile of `training.limits` from the other side.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from models.decision import Limits, anomaly_opinion, classifier_opinion
+from models.errors import UsageError
+from models.manifest import LimitOrigin, LimitOrigins, RateInterval
+from models.variants import SCORE_TOLERANCE
+from training.limits import ChosenLimits, Flags, HeldOutScores, Scores, choose_limits, heatmap_scale
+from training.metrics import rate_interval
+
+BY_HAND = "set by hand"
+BY_ESCAPES = "conformal, for escapes"
+
+# The reference that escapes are measured along: its classifier fires where a defect is the likelier.
+_REFERENCE_FALSE_REJECTS = 0.01
+_REFERENCE_CLASSIFIER = 0.5
+_NO_TARGET = ("No target is given.", "Use --max-false-rejects, --max-escapes, or both.")
+_LARGEST_MARGIN = max(SCORE_TOLERANCE.values())
+
+
+@dataclass(frozen=True)
+class Targets:
+    """What is asked for; None does not ask. Both shares are of what the two rules do together.
+
+    Raises:
+        UsageError: when nothing is asked for.
+    """
+
+    max_false_rejects: float | None = 0.01
+    max_escapes: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.max_false_rejects is None and self.max_escapes is None:
+            raise UsageError(*_NO_TARGET)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What limits do to held-out photos.
+
+    Attributes:
+        rejected, passed: good photos that are rejected and defective ones that are passed.
+        false_rejects, escapes: the same as shares with exact intervals; None without such photos.
+        expected_false_rejects, expected_escapes: the share of future parts to expect at most (conformal).
+    """
+
+    rejected: int
+    n_good: int
+    passed: int
+    n_defective: int
+
+    @property
+    def false_rejects(self) -> RateInterval | None:
+        return rate_interval(self.rejected, self.n_good) if self.n_good else None
+
+    @property
+    def escapes(self) -> RateInterval | None:
+        return rate_interval(self.passed, self.n_defective) if self.n_defective else None
+
+    @property
+    def expected_false_rejects(self) -> float:
+        return (self.rejected + 1) / (self.n_good + 1)
+
+    @property
+    def expected_escapes(self) -> float:
+        return (self.passed + 1) / (self.n_defective + 1)
+
+
+def outcome_of(scores: HeldOutScores, limits: Limits) -> Outcome:
+    """Count what limits do."""
+    rejected = _rejected(scores, limits)
+    good = ~scores.defective
+    return Outcome(
+        rejected=int(rejected[good].sum()),
+        n_good=int(good.sum()),
+        passed=int((~rejected[scores.defective]).sum()),
+        n_defective=int(scores.defective.sum()),
+    )
+
+
+def choose_for(scores: HeldOutScores, targets: Targets) -> ChosenLimits:
+    """Choose both limits for what is asked.
+
+    Where both targets are given and cannot be met together, the limits are those for false rejects, and
+    their origins say so.
+
+    Raises:
+        UsageError: when escapes are limited and no held-out photo shows a defect.
+    """
+    if targets.max_escapes is None and targets.max_false_rejects is not None:
+        return choose_limits(scores, targets.max_false_rejects)
+    if targets.max_escapes is None:
+        raise UsageError(*_NO_TARGET)
+    check_askable(targets, int(scores.defective.sum()))
+    if targets.max_false_rejects is None:
+        return _for_escapes(scores, targets.max_escapes)
+    by_good = _asked_for(choose_limits(scores, targets.max_false_rejects), targets.max_escapes)
+    if meets(scores, by_good.limits, targets):
+        return _noted(by_good, support_of_escapes(int(scores.defective.sum()), targets.max_escapes))
+    by_bad = _for_escapes(scores, targets.max_escapes)
+    if meets(scores, by_bad.limits, targets):
+        return by_bad
+    return _noted(by_good, cannot_be_met(scores, targets))
+
+
+def check_askable(targets: Targets, n_defective: int) -> None:
+    """Refuse a target for escapes without a held-out photo of a defect.
+
+    Raises:
+        UsageError: saying what to do.
+    """
+    if targets.max_escapes is not None and not n_defective:
+        raise UsageError(
+            "There is no held-out photo of a defect, so nothing is known of escapes.",
+            "Add photos of defects, or ask for --max-false-rejects alone.",
+        )
+
+
+def asked_false_rejects(origins: LimitOrigins) -> float | None:
+    """The share of good parts that both rules may reject together; None where nothing was asked of it."""
+    rules = [origin for origin in (origins.classifier, origins.anomaly) if origin is not None]
+    if any(origin.method in (BY_HAND, BY_ESCAPES) for origin in rules):
+        return None
+    return sum(origin.target for origin in rules)
+
+
+def set_by_hand(scores: HeldOutScores, limits: Limits) -> ChosenLimits:
+    """Limits that somebody chose, with what the held-out photos say of them."""
+    return _with_origins(scores, limits, BY_HAND, None)
+
+
+def meets(scores: HeldOutScores, limits: Limits, targets: Targets) -> bool:
+    """Whether limits keep what is asked, as far as so many held-out photos can tell."""
+    found = outcome_of(scores, limits)
+    asked = (
+        (targets.max_false_rejects, found.expected_false_rejects, found.n_good),
+        (targets.max_escapes, found.expected_escapes, found.n_defective),
+    )
+    return all(target is None or share <= max(target, 1.0 / (n + 1)) for target, share, n in asked)
+
+
+def cannot_be_met(scores: HeldOutScores, targets: Targets) -> str:
+    """In plain words: what each target alone costs of the other; empty unless both are asked in vain.
+
+    Raises:
+        UsageError: see `choose_for`.
+    """
+    if targets.max_false_rejects is None or targets.max_escapes is None:
+        return ""
+    by_good = choose_limits(scores, targets.max_false_rejects).limits
+    by_bad = _for_escapes(scores, targets.max_escapes).limits
+    if meets(scores, by_good, targets) or meets(scores, by_bad, targets):
+        return ""
+    passed, rejected = outcome_of(scores, by_good), outcome_of(scores, by_bad)
+    return (
+        f"Both targets cannot be met together on these photos. With at most {targets.max_false_rejects:.2%} "
+        f"false rejects, {passed.passed} of {passed.n_defective} held-out defects are passed; with at most "
+        f"{targets.max_escapes:.2%} escapes, {rejected.rejected} of {rejected.n_good} held-out good photos "
+        "are rejected."
+    )
+
+
+def support_of_escapes(n_defective: int, max_escapes: float) -> str:
+    """What so many held-out defects can support; empty when it is enough."""
+    if 1.0 / (n_defective + 1) <= max_escapes:
+        return ""
+    return (
+        f"{n_defective} held-out defects support {1.0 / (n_defective + 1):.1%} escapes at best; to prove "
+        f"{max_escapes:.2%}, hold out {math.ceil(1.0 / max_escapes - 1e-9) - 1}."
+    )
+
+
+def _for_escapes(scores: HeldOutScores, max_escapes: float) -> ChosenLimits:
+    """The largest limits that at most `max_escapes` of future defects stay below."""
+    reference = _reference(scores)
+    levels = _levels(scores, reference)
+    bad = np.sort(levels[scores.defective])
+    rank = max(1, math.floor((len(bad) + 1) * max_escapes + 1e-9))
+    level = _with_margin(float(bad[min(rank, len(bad)) - 1]), levels)
+    return _with_origins(scores, _limits_at(level, reference), BY_ESCAPES, max_escapes)
+
+
+def _reference(scores: HeldOutScores) -> Limits:
+    good = ~scores.defective
+    p = scores.defect_probability
+    only_good = HeldOutScores(scores.anomaly[good], None if p is None else p[good], scores.defective[good])
+    limits = choose_limits(only_good, _REFERENCE_FALSE_REJECTS).limits
+    if limits.classifier is None:
+        return limits
+    return limits.model_copy(update={"classifier": max(_REFERENCE_CLASSIFIER, limits.classifier)})
+
+
+def _levels(scores: HeldOutScores, reference: Limits) -> Scores:
+    """The combined score under the reference limits [N]."""
+    anomaly = np.array([anomaly_opinion(score, reference.anomaly) for score in scores.anomaly])
+    if scores.defect_probability is None or reference.classifier is None:
+        return anomaly
+    limit = reference.classifier
+    seen = scores.defect_probability.clip(0.0, 1.0)
+    return np.asarray(np.maximum(anomaly, [classifier_opinion(p, limit) for p in seen]), dtype=np.float64)
+
+
+def _limits_at(level: float, reference: Limits) -> Limits:
+    """The limits at which each rule fires exactly when its opinion reaches `level`, 0..1."""
+    anomaly = reference.anomaly * level / (1.0 - level)
+    classifier = reference.classifier
+    if classifier is not None:
+        below, above = 2.0 * level * classifier, classifier + (2.0 * level - 1.0) * (1.0 - classifier)
+        classifier = below if level < 0.5 else above
+    return reference.model_copy(update={"anomaly": anomaly, "classifier": classifier})
+
+
+def _with_margin(level: float, held_out: Scores) -> float:
+    """Half-way down to the next held-out score, by what a served graph's score may be off at most."""
+    below = held_out[held_out < level]
+    following = float(below.max()) if len(below) else 0.0
+    return min(1.0 - 1e-6, max(0.5 * (level + following), level - _LARGEST_MARGIN, 1e-6))
+
+
+def _with_origins(
+    scores: HeldOutScores, limits: Limits, method: str, max_escapes: float | None
+) -> ChosenLimits:
+    note = "" if max_escapes is None else support_of_escapes(int(scores.defective.sum()), max_escapes)
+    fired = [scores.anomaly >= limits.anomaly]
+    if limits.classifier is not None and scores.defect_probability is not None:
+        fired.append(scores.defect_probability >= limits.classifier)
+    anomaly, *classifier = [_origin(each, scores.defective, method, note, max_escapes) for each in fired]
+    return ChosenLimits(
+        limits=limits,
+        origins=LimitOrigins(classifier=classifier[0] if classifier else None, anomaly=anomaly),
+        heatmap=heatmap_scale(scores.anomaly[scores.defective], limits.anomaly),
+    )
+
+
+def _origin(fired: Flags, defective: Flags, method: str, note: str, max_escapes: float | None) -> LimitOrigin:
+    good = fired[~defective]
+    return LimitOrigin(
+        method=method,
+        target=(int(good.sum()) + 1) / (len(good) + 1),
+        supported=1.0 / (len(good) + 1),
+        n_good=len(good),
+        n_defective=int(defective.sum()),
+        false_rejects=rate_interval(int(good.sum()), len(good)),
+        note=note,
+        max_escapes=max_escapes,
+    )
+
+
+def _rejected(scores: HeldOutScores, limits: Limits) -> Flags:
+    rejected: Flags = scores.anomaly >= limits.anomaly
+    if limits.classifier is not None and scores.defect_probability is not None:
+        rejected = rejected | (scores.defect_probability >= limits.classifier)
+    return rejected
+
+
+def _asked_for(chosen: ChosenLimits, max_escapes: float) -> ChosenLimits:
+    changed = {"max_escapes": max_escapes}
+    origins = chosen.origins
+    return ChosenLimits(
+        chosen.limits,
+        LimitOrigins(
+            classifier=origins.classifier and origins.classifier.model_copy(update=changed),
+            anomaly=origins.anomaly.model_copy(update=changed),
+        ),
+        chosen.heatmap,
+    )
+
+
+def _noted(chosen: ChosenLimits, note: str) -> ChosenLimits:
+    if not note:
+        return chosen
+    anomaly = chosen.origins.anomaly
+    noted = anomaly.model_copy(update={"note": f"{anomaly.note} {note}".strip()})
+    origins = chosen.origins.model_copy(update={"anomaly": noted})
+    return ChosenLimits(chosen.limits, origins, chosen.heatmap)
