@@ -39,7 +39,7 @@ test: check  ## Check, then run every test but those that take minutes
 real: setup  ## Run the tests that take minutes on photos of real parts
 	$(BIN)/python -m pytest -m real
 
-browser: setup  ## Run the tests of the operator's station in Chromium (needs chromium)
+browser: setup  ## Run the tests of the operator's station in Chromium and Firefox (needs chromium, firefox-esr)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m browser
 
 drills: setup  ## Provoke the faults of a plant, minutes of them; write docs/drills.md

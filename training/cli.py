@@ -102,6 +102,10 @@ def train(
     no_int8: Annotated[
         bool, typer.Option("--no-int8", help="Write no int8 graph for CPUs; saves up to a minute.")
     ] = False,
+    compare: Annotated[
+        Path | None,
+        typer.Option(help="Bundle to compare the new one with.  [the part's newest]", show_default=False),
+    ] = None,
     seed: Annotated[
         int, typer.Option(min=0, max=2**32 - 1, help="Seed of the split, the projection and the training.")
     ] = 0,
@@ -136,6 +140,7 @@ def train(
         defect_rate=defect_rate,
         gates_off=tuple(no_gate or ()),
         int8=not no_int8,
+        compare=compare,
         seed=seed,
         device=device,
         padim=PadimConfig(dims=dims, projection=projection, stride=_parse_stride(grid_stride), seed=seed),
@@ -251,6 +256,7 @@ def pretrain(
 
 def _print_trained(trained: "Trained") -> None:
     from models.variants import describe
+    from training.comparison import describe as describe_comparison
 
     manifest, metrics = trained.bundle.manifest, trained.metrics
     console = Console(highlight=False, soft_wrap=True)
@@ -262,6 +268,8 @@ def _print_trained(trained: "Trained") -> None:
     for name, rate in (("False rejects", metrics.false_reject_rate), ("Escapes", metrics.escape_rate)):
         if rate is not None:
             console.print(f"{name} on held-out photos: {rate:.1%}")
+    for line in describe_comparison(trained.comparison) if trained.comparison else ():
+        console.print(line, markup=False)
     for precision, variant in manifest.variants.items():
         if precision != "fp32":
             console.print(f"{precision}: {describe(variant)}", markup=False)

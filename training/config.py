@@ -25,6 +25,7 @@ class TrainConfig:
         defect_rate: share of a line's parts that are defective, for what the limits cost in the report.
         gates_off: readings that the quality gate leaves alone; `all` turns it off.
         int8: write an int8 graph for CPUs as well, if it agrees with fp32.
+        compare: bundle to compare the new one with; None for the part's newest.
         fractions: of photos for training, calibration and test.
     """
 
@@ -39,6 +40,7 @@ class TrainConfig:
     defect_rate: float = DEFECT_RATE
     gates_off: tuple[str, ...] = ()
     int8: bool = True
+    compare: Path | None = None
     fractions: tuple[float, float, float] = (0.6, 0.2, 0.2)
     seed: int = 0
     device: Literal["auto", "cpu", "cuda"] = "auto"

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from models.answer import AnomalyOpinion, ClassifierOpinion, ImageFacts, Inspection
+from models.bundle import Bundle
 from models.decision import INVALID
 from models.errors import DatasetError, PhotoError
 from models.inspector import Inspector, Outputs, Prepared
@@ -29,6 +30,7 @@ __all__ = [
     "Record",
     "evaluate_bundle",
     "inspect_samples",
+    "made_from",
     "summarise",
 ]
 
@@ -96,6 +98,16 @@ def inspect_samples(
     return records
 
 
+def made_from(bundle: Bundle) -> set[str]:
+    """Digests, of the bytes and of the pixels, of the photos that a bundle was trained or calibrated on.
+
+    Raises:
+        BundleError: when its record cannot be read.
+    """
+    used = [item for item in bundle.splits() if item.split in ("train", "calibration")]
+    return {digest for item in used for digest in (item.sha256, item.pixels_sha256)} - {""}
+
+
 def evaluate_bundle(
     photos: Path,
     bundle: Path,
@@ -118,8 +130,7 @@ def evaluate_bundle(
     inspector = Inspector.load(bundle, device, precision=precision)
     manifest = inspector.manifest
     dataset = read_dataset(photos, white_level=manifest.preprocessing.white_level, progress=progress)
-    used = [item for item in inspector.bundle.splits() if item.split in ("train", "calibration")]
-    seen = {digest for item in used for digest in (item.sha256, item.pixels_sha256)} - {""}
+    seen = made_from(inspector.bundle)
     unseen = [s for s in dataset.samples if seen.isdisjoint((s.sha256, s.pixels_sha256))]
     n_seen = len(dataset.samples) - len(unseen)
     chosen = list(dataset.samples) if include_all else unseen

@@ -21,6 +21,7 @@ from models.preprocessing import Preprocessing, default_size
 from models.scores import write_scores
 from models.session import open_session
 from training.batch_norm import settle
+from training.comparison import Compared, NotCompared, compare, find_predecessor
 from training.config import TrainConfig
 from training.data.layouts import read_dataset
 from training.data.samples import Dataset, Sample, check_trainable
@@ -49,12 +50,16 @@ Images = Mapping[str, npt.NDArray[np.uint8]]
 
 @dataclass(frozen=True)
 class Trained:
-    """What a training run leaves: the bundle, and what it does on test photos."""
+    """What a training run leaves: the bundle, and what it does on test photos.
+
+    `comparison` is with the part's previous bundle; None if it is the first.
+    """
 
     bundle: Bundle
     metrics: Metrics
     dataset: Dataset
     split: Split
+    comparison: Compared | NotCompared | None
 
 
 @dataclass(frozen=True)
@@ -74,6 +79,7 @@ def train(config: TrainConfig) -> Trained:
 
     Raises:
         UsageError: when no bundle can be made where it should go, of the size or with the gates asked for.
+        BundleError: when there is no bundle to compare with where one was named.
         DeviceError: when `cuda` is asked for and torch has none.
         DatasetError: when the photos cannot be trained on.
         TrunkError: when the trunk's weights cannot be had, or give nothing that can be worked with.
@@ -83,6 +89,7 @@ def train(config: TrainConfig) -> Trained:
     check_gate_names(config.gates_off)
     check_destination(config.bundles, config.part)
     name_leftovers(config.bundles, config.part)
+    predecessor = find_predecessor(config.bundles, config.part, config.compare)
     device = _choose_device(config)
     dataset = read_dataset(config.photos, white_level=config.white_level, progress=config.progress)
     check_trainable(dataset)
@@ -134,6 +141,16 @@ def train(config: TrainConfig) -> Trained:
             unfinished, records["calibration"], images["train"], with_int8=config.int8, seed=config.seed
         )
         metrics = summarise(records["test"], config.defect_rate)
+        comparison = None
+        if predecessor:
+            comparison = compare(
+                predecessor,
+                records["test"],
+                dataset,
+                defect_rate=config.defect_rate,
+                progress=config.progress,
+            )
+        figures = _figures(metrics, comparison)
         draft.write_splits(split)
         trained_on = zip(images["train"], split.train, strict=True)
         write_mean(draft.folder, (image for image, sample in trained_on if sample.label == CLEAN))
@@ -142,7 +159,7 @@ def train(config: TrainConfig) -> Trained:
             draft.folder, records["test"] or records["calibration"], variants.rehearsals(unfinished)
         )
         variants = variants.without(unfinished, golden.differing)
-        manifest = draft.manifest(findings, metrics.model_dump(mode="json"), variants)
+        manifest = draft.manifest(findings, figures, variants)
         write_report(
             draft.folder / "report.html",
             inspector=Inspector(Bundle(draft.folder, manifest), opened),
@@ -151,9 +168,18 @@ def train(config: TrainConfig) -> Trained:
             dataset=dataset,
             splits=split.parts(),
             history=networks.history,
+            comparison=comparison,
         )
-        bundle = draft.publish(draft.manifest(findings, metrics.model_dump(mode="json"), variants))
-    return Trained(bundle, metrics, dataset, split)
+        bundle = draft.publish(draft.manifest(findings, figures, variants))
+    return Trained(bundle, metrics, dataset, split, comparison)
+
+
+def _figures(metrics: Metrics, comparison: Compared | NotCompared | None) -> dict[str, Any]:
+    """What the manifest keeps of what was measured."""
+    figures = metrics.model_dump(mode="json")
+    if isinstance(comparison, Compared):
+        figures["comparison"] = comparison.figures.model_dump(mode="json")
+    return figures
 
 
 def _train_networks(

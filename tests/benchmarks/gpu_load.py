@@ -1,19 +1,18 @@
 """Clients in processes of their own, since one Python process cannot post two thousand photos a second."""
 
-import http.client
 import multiprocessing
-import threading
-import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+
+from service.bench.client import encode_post, run_load
 
 _PATIENCE = 60.0
 
 
 @dataclass(frozen=True)
 class Posted:
-    """What all clients together got: answers by status, seconds of each 200, and CPU seconds they took."""
+    """What all clients together got: answers by status (0: lost), seconds of each 200, their CPU seconds."""
 
     clients: int
     statuses: Counter[int]
@@ -32,45 +31,15 @@ def post_for(
 ) -> Posted:
     """Post JPEGs for so many seconds: `clients` connections in each process, each as fast as it can."""
     context = multiprocessing.get_context("spawn")
+    headers = {"content-type": "image/jpeg"}
+    posts = [encode_post(path, photo, headers) for photo in photos]
     with context.Pool(processes) as pool:
-        work = [(port, path, photos, clients, seconds)] * processes
-        parts = pool.starmap(_post, work, chunksize=1)
+        loads = pool.starmap(run_load, [(port, posts, clients, seconds, _PATIENCE)] * processes, chunksize=1)
+    answers = [answer for load in loads for answer in load.answers]
     return Posted(
         clients=processes * clients,
-        statuses=sum((part.statuses for part in parts), Counter()),
-        seconds=tuple(second for part in parts for second in part.seconds),
-        cpu_seconds=sum(part.cpu_seconds for part in parts),
-        wall_seconds=max(part.wall_seconds for part in parts),
-    )
-
-
-def _post(port: int, path: str, photos: Sequence[bytes], clients: int, seconds: float) -> Posted:
-    answers: list[tuple[int, float]] = []
-    begun, cpu = time.monotonic(), time.process_time()
-    end = begun + seconds
-
-    def work(first: int) -> None:
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=_PATIENCE)
-        number = first
-        while time.monotonic() < end:
-            started = time.monotonic()
-            photo = photos[number % len(photos)]
-            connection.request("POST", path, photo, {"content-type": "image/jpeg"})
-            response = connection.getresponse()
-            response.read()
-            answers.append((response.status, time.monotonic() - started))
-            number += clients
-        connection.close()
-
-    threads = [threading.Thread(target=work, args=(first,)) for first in range(clients)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return Posted(
-        clients=clients,
-        statuses=Counter(status for status, _ in answers),
-        seconds=tuple(took for status, took in answers if status == 200),
-        cpu_seconds=time.process_time() - cpu,
-        wall_seconds=time.monotonic() - begun,
+        statuses=Counter(answer.status for answer in answers),
+        seconds=tuple(answer.seconds for answer in answers if answer.status == 200),
+        cpu_seconds=sum(load.cores * load.seconds for load in loads),
+        wall_seconds=max(load.seconds for load in loads),
     )

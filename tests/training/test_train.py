@@ -168,10 +168,27 @@ def test_evaluate_leaves_out_what_was_seen_and_agrees_with_the_report(trained, p
     assert everything.metrics.n_defective == 12
 
 
-def test_same_seed_same_limits_and_figures(trained, photos: Path, tmp_path: Path) -> None:
-    again = train(config(photos, tmp_path))
+@pytest.fixture(scope="module")
+def again(trained, photos: Path, tmp_path_factory):
+    return train(config(photos, tmp_path_factory.mktemp("again"), compare=trained.bundle.path))
+
+
+def test_same_seed_same_limits_and_figures(trained, again) -> None:
     assert again.bundle.manifest.limits == trained.bundle.manifest.limits
     assert again.metrics == trained.metrics
+
+
+def test_the_bundle_keeps_how_it_compares_with_the_previous_one(trained, again) -> None:
+    assert trained.comparison is None
+    assert "comparison" not in trained.bundle.manifest.metrics
+    figures = again.bundle.manifest.metrics["comparison"]
+    assert figures["version"] == trained.bundle.manifest.version
+    assert figures["n_photos"] == len(again.split.test)
+    assert figures["before"] == figures["now"] == trained.metrics.model_dump(mode="json")
+    assert figures["turned"] == []
+    assert "both bundles give every one of these photos the same verdict" in (
+        again.bundle.path / "report.html"
+    ).read_text(encoding="utf-8")
 
 
 def test_without_defect_photos_padim_decides_alone(tmp_path: Path) -> None:

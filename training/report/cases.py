@@ -112,10 +112,10 @@ def _case(inspector: Inspector, record: Record) -> Case:
     photo, overlay, outlined, problem = "", "", False, ""
     try:
         _, prepared, outputs = inspector.inspect(sample.path.read_bytes())
-        overlay = _picture(inspector.overlay(prepared, outputs))
-        mask = _mask(sample)
+        overlay = picture(inspector.overlay(prepared, outputs))
+        mask = mask_of(sample)
         outlined = mask is not None
-        photo = _picture(prepared.photo.pixels, mask)
+        photo = picture(prepared.photo.pixels, mask)
     except (OSError, PhotoError, DatasetError):
         problem = "The photo or its mask could not be read again when this report was written."
     return Case(
@@ -131,28 +131,33 @@ def _case(inspector: Inspector, record: Record) -> Case:
     )
 
 
-def _mask(sample: Sample) -> npt.NDArray[np.bool_] | None:
+def mask_of(sample: Sample) -> npt.NDArray[np.bool_] | None:
+    """The photo's mask, bool [H, W], if it has one that marks anything.
+
+    Raises:
+        DatasetError: when it cannot be read.
+    """
     if sample.mask is None:
         return None
     mask = read_mask(sample.mask, sample.height, sample.width)
     return mask if mask.any() else None
 
 
-def _picture(pixels: npt.NDArray[np.uint8], mask: npt.NDArray[np.bool_] | None = None) -> str:
+def picture(pixels: npt.NDArray[np.uint8], mask: npt.NDArray[np.bool_] | None = None) -> str:
     """A JPEG of RGB pixels [H, W, 3] as a data URI, small enough to embed; the mask is outlined."""
     shrink = min(1.0, _SIDE / max(pixels.shape[:2]))
     height = max(1, round(pixels.shape[0] * shrink))
     width = max(1, round(pixels.shape[1] * shrink))
-    picture = resize(pixels, height, width).copy()
+    small = resize(pixels, height, width).copy()
     if mask is not None:
         covered = cv2.resize(mask.astype(np.float32), (width, height), interpolation=cv2.INTER_AREA)
         contours, _ = cv2.findContours(
             (covered > 0.0).astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE
         )
-        cv2.drawContours(picture, contours, -1, (20, 20, 20), 3, cv2.LINE_AA)
-        cv2.drawContours(picture, contours, -1, (255, 255, 255), 1, cv2.LINE_AA)
+        cv2.drawContours(small, contours, -1, (20, 20, 20), 3, cv2.LINE_AA)
+        cv2.drawContours(small, contours, -1, (255, 255, 255), 1, cv2.LINE_AA)
     done, data = cv2.imencode(
-        ".jpg", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, _QUALITY]
+        ".jpg", cv2.cvtColor(small, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, _QUALITY]
     )
     if not done:
         raise RuntimeError("a picture of the report could not be encoded as JPEG")

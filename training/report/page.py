@@ -1,32 +1,31 @@
 """Puts the report together and writes it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from importlib.resources import files
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-from jinja2 import Environment, StrictUndefined
+from markupsafe import Markup
 
 from models.inspector import Inspector
 from models.manifest import Manifest
+from training.comparison import Compared, NotCompared
 from training.data.samples import Dataset, Sample
 from training.report.cases import Gallery, catches_gallery, false_rejects_gallery, misses_gallery
+from training.report.comparison import comparison_section
 from training.report.costs import cost_rows, size_rows
 from training.report.figures import Figure, history_figures, roc_figure, score_figures
 from training.report.limits import limit_rows
 from training.report.reliability import reliability_figure
 from training.report.tables import (
-    between,
     calibration_remark,
     confusion_table,
     escape_card,
     false_reject_card,
     headline,
-    percent,
     settings_tables,
     split_rows,
 )
+from training.report.templates import template
 from training.summary import Metrics, Record, summarise
 
 _SKIPPED_SHOWN = 200
@@ -47,6 +46,7 @@ class Contents:
         curves: of the training.
         changes: what is told, with the earlier limits, with these; empty for a bundle that was trained.
         earlier: the file with the report of the version that has the earlier limits, beside this one.
+        comparison: the section on the part's previous bundle; empty if there is none.
     """
 
     manifest: Manifest
@@ -59,6 +59,7 @@ class Contents:
     curves: Sequence[Figure]
     changes: Sequence[tuple[str, str, str]] = ()
     earlier: str = ""
+    comparison: Markup = field(default_factory=Markup)
 
 
 def write_report(
@@ -70,6 +71,7 @@ def write_report(
     dataset: Dataset,
     splits: Mapping[str, Sequence[Sample]],
     history: Sequence[Mapping[str, float]],
+    comparison: Compared | NotCompared | None = None,
 ) -> None:
     """Write the report of a bundle as one HTML file that needs nothing beside it.
 
@@ -82,6 +84,7 @@ def write_report(
         splits: which photos went to which split.
         history: the epochs of fine-tuning: `epoch`, `train_loss`, `calibration_loss`,
             `calibration_accuracy`; empty without a classifier.
+        comparison: with the part's previous bundle; None if it is the first.
     """
     test = records.get("test", ())
     galleries = (
@@ -93,7 +96,15 @@ def write_report(
     write_page(
         path,
         Contents(
-            inspector.manifest, inspector.provider, records, metrics, dataset, splits, galleries, curves
+            inspector.manifest,
+            inspector.provider,
+            records,
+            metrics,
+            dataset,
+            splits,
+            galleries,
+            curves,
+            comparison=comparison_section(comparison, inspector),
         ),
     )
 
@@ -103,7 +114,7 @@ def write_page(path: Path, contents: Contents) -> None:
     test, manifest = contents.records.get("test", ()), contents.manifest
     metrics, dataset = contents.metrics, contents.dataset
     labels, rows = split_rows(contents.splits)
-    page = _template().render(
+    page = template("report.html.j2").render(
         manifest=manifest,
         provider=contents.provider,
         headline=headline(metrics),
@@ -130,15 +141,7 @@ def write_page(path: Path, contents: Contents) -> None:
         curves=contents.curves,
         changes=contents.changes,
         earlier=contents.earlier,
+        comparison=contents.comparison,
     )
     # A file name may hold bytes that are no UTF-8; a question mark stands for them.
     path.write_text(page, encoding="utf-8", errors="replace")
-
-
-def _template() -> Any:
-    environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters.update(percent=percent, between=between)
-    source = files("training.report").joinpath("report.html.j2").read_text(encoding="utf-8")
-    return environment.from_string(source)
