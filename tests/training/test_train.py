@@ -82,23 +82,6 @@ def test_the_fp16_form_travels_with_how_far_it_is_from_fp32(trained) -> None:
     assert variant.agreement.photos == trained.bundle.manifest.dataset.photos["calibration"]["clean"] + 2
 
 
-def test_the_bundle_has_an_int8_graph_or_says_why_not(photos: Path, tmp_path: Path) -> None:
-    bundle = train(config(photos, tmp_path, int8=True)).bundle
-    manifest = bundle.manifest
-    assert set(manifest.variants) | set(manifest.left_out) == {"fp32", "fp16", "int8"}
-    assert set(manifest.variants).isdisjoint(manifest.left_out)
-    recorded = {name for golden in bundle.golden_results() for name in golden.variants}
-    assert recorded == set(manifest.variants) - {"fp32"}
-    if "int8" in manifest.variants:
-        assert Inspector.load(bundle.path, "cpu", precision="int8").check_golden() == []
-        agreement = manifest.variants["int8"].agreement
-        assert agreement is not None
-        assert 0 < agreement.photos <= sum(manifest.dataset.photos["calibration"].values())
-    else:
-        assert "inspector.int8.onnx" not in manifest.files
-        assert "allowed" in manifest.left_out["int8"] or "verdict" in manifest.left_out["int8"]
-
-
 def test_the_same_limits_are_chosen_again_from_the_scores_that_it_keeps(trained) -> None:
     manifest = trained.bundle.manifest
     plan = plan_limits(trained.bundle.path, Targets(0.01))
@@ -170,7 +153,8 @@ def test_evaluate_leaves_out_what_was_seen_and_agrees_with_the_report(trained, p
 
 @pytest.fixture(scope="module")
 def again(trained, photos: Path, tmp_path_factory):
-    return train(config(photos, tmp_path_factory.mktemp("again"), compare=trained.bundle.path))
+    folder = tmp_path_factory.mktemp("again")
+    return train(config(photos, folder, compare=trained.bundle.path, int8=True))
 
 
 def test_same_seed_same_limits_and_figures(trained, again) -> None:
@@ -191,6 +175,23 @@ def test_the_bundle_keeps_how_it_compares_with_the_previous_one(trained, again) 
     ).read_text(encoding="utf-8")
 
 
+def test_the_bundle_has_an_int8_graph_or_says_why_not(again) -> None:
+    bundle = again.bundle
+    manifest = bundle.manifest
+    assert set(manifest.variants) | set(manifest.left_out) == {"fp32", "fp16", "int8"}
+    assert set(manifest.variants).isdisjoint(manifest.left_out)
+    recorded = {name for golden in bundle.golden_results() for name in golden.variants}
+    assert recorded == set(manifest.variants) - {"fp32"}
+    if "int8" in manifest.variants:
+        assert Inspector.load(bundle.path, "cpu", precision="int8").check_golden() == []
+        agreement = manifest.variants["int8"].agreement
+        assert agreement is not None
+        assert 0 < agreement.photos <= sum(manifest.dataset.photos["calibration"].values())
+    else:
+        assert "inspector.int8.onnx" not in manifest.files
+        assert "allowed" in manifest.left_out["int8"] or "verdict" in manifest.left_out["int8"]
+
+
 def test_without_defect_photos_padim_decides_alone(tmp_path: Path) -> None:
     render_parts(tmp_path / "photos", good=24, scratched=0, size=(96, 96), progress=False)
     done = train(config(tmp_path / "photos", tmp_path / "bundles", image_size=(64, 64)))
@@ -202,10 +203,11 @@ def test_without_defect_photos_padim_decides_alone(tmp_path: Path) -> None:
 
 
 def test_a_failure_leaves_nothing_behind(photos: Path, tmp_path: Path, monkeypatch) -> None:
-    def fail(*_: object) -> None:
-        raise ExportError("The exported graph differs.", "Report this.")
+    def fail(folder: Path, *_: object) -> None:
+        (folder / "inspector.onnx").write_bytes(b"half of it")
+        raise ExportError("The graph cannot be exported.", "Report this.")
 
-    monkeypatch.setattr(training.train, "compare_with_torch", fail)
+    monkeypatch.setattr(training.train, "export_graphs", fail)
     with pytest.raises(ExportError):
         train(config(photos, tmp_path))
     assert list((tmp_path / "bundles" if (tmp_path / "bundles").exists() else tmp_path).rglob("*")) == [
