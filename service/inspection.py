@@ -245,7 +245,9 @@ async def _within(deadline: float, late: Callable[[], ServiceError]) -> AsyncIte
 def _tell_what_stands(inspection_id: str, reason: str, withdrawal: Future[None]) -> None:
     fault = "it was not begun" if withdrawal.cancelled() else withdrawal.exception()
     if fault is not None:
-        log.error("The record of %s holds a verdict that was not given (%s): %s", inspection_id, reason, fault)
+        log.error(
+            "The record of %s holds a verdict that was not given (%s): %s", inspection_id, reason, fault
+        )
 
 
 def _not_kept() -> ServiceError:
