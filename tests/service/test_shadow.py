@@ -4,12 +4,14 @@ import os
 import signal
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 from fastapi.testclient import TestClient
 from prometheus_client.parser import text_string_to_metric_families
 
+from service.archive import archive
 from service.shadow import run as shadow_run
 from service.shadow.run import Counts
 from service.shadow.shadows import Shadows
@@ -143,7 +145,7 @@ def test_a_choice_outlives_a_restart_and_ends_when_the_candidate_is_activated(
 
 @pytest.mark.parametrize("chosen", [GONE, NEW])
 def test_a_candidate_that_cannot_go_on_at_the_next_start_is_said(
-    start: StartClient, bundles: Path, tmp_path: Path, chosen: str
+    start: StartClient, bundles: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chosen: str
 ) -> None:
     state = tmp_path / "state"
     state.mkdir()
@@ -152,6 +154,12 @@ def test_a_candidate_that_cannot_go_on_at_the_next_start_is_said(
     wait_for(lambda: shadow_of(client).get("state") == "failed", "the reason")
     assert chosen in shadow_of(client)["failure"]
     assert counters(client) == {"glint_shadow_running": 0}
+    monkeypatch.setattr(archive, "_SECONDS_FOR_A_TURN", 0.01)
+    with ExitStack() as others:
+        for _ in range(archive.LARGEST_CROWD):
+            others.enter_context(client.app.state.archive.holdings.turn())
+        assert (shadow_of(client)["version"], shadow_of(client)["comparison"]) == (chosen, None)
+    assert shadow_of(client)["comparison"]["judged"] == 0
     assert client.get("/readyz").status_code == 200
     assert judge(client)["verdict"] == "clean"
     if chosen == GONE:
