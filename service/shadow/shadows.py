@@ -189,8 +189,8 @@ class Shadows:
 
     def _resume_one(self, part: str, version: str) -> None:
         try:
-            if part in self._runs or self._choices.read().get(part) != version:
-                return  # somebody has chosen otherwise while the others were loaded
+            if self._closed or part in self._runs or self._choices.read().get(part) != version:
+                return  # the service ends, or somebody has chosen otherwise while the others were loaded
             found = {each.name: each for each in self._registry.versions(part)}
             if version not in found:
                 raise UnknownVersionError(part, version, list(found))

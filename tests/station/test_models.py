@@ -138,14 +138,16 @@ def test_a_page_that_somebody_else_has_overtaken_follows(
     address = f"http://127.0.0.1:{live.port}"
     bundle = tmp_path / "bundles" / "bracket" / OLD
     promote(bundle, address, None, shadow=True)
+    page.clock.install()
     page.goto("/station/models")
     page.wait_for_selector("body[data-ready]")
     expect(page.locator(".shadow")).to_have_count(1)
     page.get_by_role("button", name="Activate the candidate").click()
     promote(bundle, address, None, shadow=False)
-    page.wait_for_timeout(6000)  # nothing moves under whoever is asked
+    page.clock.run_for(6000)  # nothing moves under whoever is asked
     expect(page.locator("#confirm-changes")).to_contain_text(f"no longer by {NEW}")
     page.get_by_role("button", name="Cancel").click()
+    page.clock.run_for(6000)
     expect(page.locator(".serves")).to_have_attribute("data-active", OLD)
     expect(page.locator(".shadow")).to_have_count(0)
     page.get_by_role("link", name="Try other limits").click()
