@@ -5,9 +5,10 @@ import hashlib
 import logging
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, contextmanager
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from models.answer import Inspection
@@ -104,8 +105,7 @@ class InspectionService:
             _check_canary(part)
         except CanaryFailedError as error:
             if not recorded.repeated:
-                async with _within(order.deadline, DeadlineError):
-                    await self._withdraw(recorded.inspection, error.problem)
+                await self._withdraw(order, recorded.inspection, error.problem)
             raise
         if recorded.repeated:
             return _answer(order, recorded)
@@ -190,14 +190,19 @@ class InspectionService:
         async with _within(order.deadline, _not_kept):
             return await asyncio.wrap_future(self._archive.submit(entry, order.deadline))
 
-    async def _withdraw(self, inspection: Inspection, reason: str) -> None:
-        """Take back a verdict that is recorded and will not be given."""
+    async def _withdraw(self, order: Order, inspection: Inspection, reason: str) -> None:
+        """Take back a verdict that is recorded and will not be given.
+
+        It goes on after the deadline: what was not given may neither stand in the archive nor be the answer
+        to the photo when it comes again.
+        """
         if self._archive is None:
             return
-        try:
-            await asyncio.wrap_future(self._archive.submit_withdrawal(inspection, reason))
-        except ArchiveUnavailableError:
-            log.exception("The record of %s holds a verdict that was not given: %s", inspection.id, reason)
+        withdrawal = self._archive.submit_withdrawal(inspection, reason)
+        withdrawal.add_done_callback(partial(_tell_what_stands, inspection.id, reason))
+        with suppress(ArchiveUnavailableError):
+            async with _within(order.deadline, DeadlineError):
+                await asyncio.shield(asyncio.wrap_future(withdrawal))
 
     async def _in_pool(self, order: Order, function: Callable[..., T], *args: Any) -> tuple[T, float]:
         """Run in the pool unless the deadline passes first; return the milliseconds waited as well."""
@@ -235,6 +240,14 @@ async def _within(deadline: float, late: Callable[[], ServiceError]) -> AsyncIte
             yield
     except TimeoutError:
         raise late() from None
+
+
+def _tell_what_stands(inspection_id: str, reason: str, withdrawal: Future[None]) -> None:
+    fault = "it was not begun" if withdrawal.cancelled() else withdrawal.exception()
+    if fault is not None:
+        log.error(
+            "The record of %s holds a verdict that was not given (%s): %s", inspection_id, reason, fault
+        )
 
 
 def _not_kept() -> ServiceError:

@@ -32,7 +32,7 @@ def promote(path: Path, url: str, key: str | None, *, shadow: bool) -> str:
 
     Raises:
         BundleError: when the bundle cannot be read.
-        RequestError: when the URL cannot be used.
+        RequestError: when the URL or the key cannot be used.
         PromotionError: when the service cannot be reached, or refuses.
     """
     manifest = Bundle.open(path, verify=False).manifest
@@ -46,7 +46,7 @@ def promote(path: Path, url: str, key: str | None, *, shadow: bool) -> str:
 
 def _post(url: str, target: str, order: dict[str, str], key: str | None) -> dict[str, str | None]:
     connection, prefix = _connect(url)
-    headers = {"content-type": "application/json", **({"x-api-key": key} if key else {})}
+    headers = {"content-type": "application/json", **_key_header(key)}
     try:
         connection.request("POST", prefix + target, json.dumps(order), headers)
         response = connection.getresponse()
@@ -61,6 +61,19 @@ def _post(url: str, target: str, order: dict[str, str], key: str | None) -> dict
         detail = answer.get("detail", "") if isinstance(answer, dict) else ""
         raise PromotionError(f"The service answers {status}: {detail}", "What served goes on serving.")
     return answer
+
+
+def _key_header(key: str | None) -> dict[str, str]:
+    if not key:
+        return {}
+    if not (key.isascii() and key.isprintable()):
+        # Not for the connection to find: it would show the key.
+        raise RequestError(
+            "bad_field",
+            "The key holds a line break or another character that no key has.",
+            "Give it as `glint keys add` showed it.",
+        )
+    return {"x-api-key": key}
 
 
 def _connect(url: str) -> tuple[http.client.HTTPConnection, str]:

@@ -108,6 +108,7 @@ class Registry:
 
         def work() -> None:
             self.load()
+            self.book.catch_up()  # a GPU is proved before the archive is opened
             then()
 
         threading.Thread(target=work, name="glint-loader", daemon=True).start()

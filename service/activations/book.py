@@ -73,6 +73,11 @@ class Book:
             self._unwritten.append(_Start(part, version, datetime.now(UTC)))
             self._try_to_write_starts()
 
+    def catch_up(self) -> None:
+        """Write down the starts that could not be written down before, if that can be done now."""
+        with self._lock:
+            self._try_to_write_starts()
+
     def of(self, part: str, limit: int) -> list[Activation]:
         """The last activations of a part, the newest first.
 
@@ -89,7 +94,7 @@ class Book:
         except Exception as error:
             # Each kind of shelf fails with errors of its own.
             said = "; ".join(f"{each.part} serves {each.version}" for each in self._unwritten)
-            log.error("It could not be written down yet: %s. %s", said, error)
+            log.warning("It could not be written down yet: %s. %s", said, error)
 
     def _write_starts(self) -> None:
         while self._unwritten:

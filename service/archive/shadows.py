@@ -1,6 +1,7 @@
 """Shadow verdicts in the archive: each belongs to an inspection, and goes when that goes."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 from sqlalchemy import Connection, func, insert, select
@@ -21,11 +22,11 @@ def write(database: Database, verdicts: Sequence[ShadowVerdict]) -> None:
     """
     rows = [_row(each) for each in verdicts]
     try:
-        _insert(database, rows)
+        with database.writing() as connection:
+            connection.execute(insert(shadow_verdicts), rows)
     except IntegrityError:
         # The inspection of one was removed meanwhile, or the photo was judged by this bundle before.
-        for row in rows:
-            _insert_if_possible(database, row)
+        _insert_what_can_be(database, rows)
 
 
 def pairs(connection: Connection, part: str, version: str, active: str) -> dict[tuple[str, str], int]:
@@ -53,16 +54,12 @@ def flips(connection: Connection, part: str, version: str, active: str, limit: i
     return [Flip(*row) for row in connection.execute(query)]
 
 
-def _insert(database: Database, rows: Sequence[dict[str, Any]]) -> None:
+def _insert_what_can_be(database: Database, rows: Sequence[dict[str, Any]]) -> None:
+    """One by one, yet in one transaction: cameras wait for each commit."""
     with database.writing() as connection:
-        connection.execute(insert(shadow_verdicts), list(rows))
-
-
-def _insert_if_possible(database: Database, row: dict[str, Any]) -> None:
-    try:
-        _insert(database, [row])
-    except IntegrityError:
-        return
+        for row in rows:
+            with suppress(IntegrityError), connection.begin_nested():
+                connection.execute(insert(shadow_verdicts), row)
 
 
 def _row(verdict: ShadowVerdict) -> dict[str, Any]:

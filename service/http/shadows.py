@@ -8,6 +8,7 @@ from fastapi import APIRouter, Request
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from models.manifest import NAME_PATTERN
+from service.errors import ServiceError
 from service.http.bundles import actor_of
 from service.http.documentation import problem_responses
 from service.registry import Registry
@@ -19,7 +20,7 @@ log = logging.getLogger(__name__)
 router = APIRouter()
 
 _NOT_FOUND = {404: "There is no such part, or nothing runs in its shadow."}
-_PROBLEMS = problem_responses({**_NOT_FOUND, 503: "The bundles are being looked for, or the archive is."})
+_PROBLEMS = problem_responses({**_NOT_FOUND, 503: "The bundles are being looked for."})
 
 
 class ShadowOrder(BaseModel):
@@ -81,8 +82,9 @@ class ShadowAnswer(BaseModel):
     faults: int = Field(description="Photos that it failed on.")
     last_fault: str
     kept: bool = Field(description="Whether a restart goes on with it.")
-    comparison: ComparisonAnswer = Field(
-        description="With the bundle that serves now; with an archive, over all runs of the two."
+    comparison: ComparisonAnswer | None = Field(
+        description="With the bundle that serves now; with an archive, over all runs of the two. "
+        "Null while the archive cannot be asked."
     )
 
 
@@ -149,7 +151,12 @@ def _answer(request: Request, status: ShadowStatus) -> ShadowAnswer:
     shadows: Shadows = request.app.state.shadows
     loaded = registry.loaded.get(status.part)
     active = loaded.inspector.manifest.version if loaded else None
-    compared = shadows.ledger.comparison(status.part, status.version, active or "")
+    try:
+        compared = ComparisonAnswer.of(shadows.ledger.comparison(status.part, status.version, active or ""))
+    except ServiceError as error:
+        # A run that was begun must not look as if it were not.
+        log.warning("The comparison of %s cannot be asked for: %s", status.part, error)
+        compared = None
     return ShadowAnswer(
         part=status.part,
         version=status.version,
@@ -164,5 +171,5 @@ def _answer(request: Request, status: ShadowStatus) -> ShadowAnswer:
         faults=status.counts.faults,
         last_fault=status.last_fault,
         kept=status.kept,
-        comparison=ComparisonAnswer.of(compared),
+        comparison=compared,
     )

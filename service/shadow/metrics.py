@@ -36,7 +36,6 @@ class ShadowCollector(Collector):
         running = GaugeMetricFamily(
             "glint_shadow_running", "Whether the candidate still judges.", labels=["part", "version"]
         )
-        for part in counts:
-            if (status := self._shadows.find(part)) is not None:
-                running.add_metric([part, status.version], float(status.state == "running"))
+        for status in self._shadows.all():
+            running.add_metric([status.part, status.version], float(status.state == "running"))
         yield running

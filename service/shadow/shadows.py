@@ -63,7 +63,11 @@ class Shadows:
         self._registry = registry
         self._settings = settings
         self._choices = Choices(settings.state, SHADOWS)
+        # One candidate is loaded at a time, which may take minutes; what runs is changed in a moment, so that
+        # nobody who activates a bundle or ends a run waits for a candidate.
+        self._one_loads = threading.Lock()
         self._changing = threading.Lock()
+        self._counting = threading.Lock()
         self._runs: dict[str, ShadowRun] = {}
         self._refused: dict[str, tuple[str, str]] = {}  # at the start: version and reason, by part
         self._ended: dict[str, Counts] = {}
@@ -79,7 +83,7 @@ class Shadows:
     def start(self, part: str, version: str) -> ShadowStatus:
         """Load a bundle in a process of its own, prove it, and let it judge what the active one has judged.
 
-        It takes the place of the candidate before.
+        It takes the place of the candidate before, which goes on if anything is wrong with this one.
 
         Raises:
             UnknownPartError, UnknownVersionError, NotReadyError: when there is nothing to run.
@@ -88,19 +92,14 @@ class Shadows:
         found = {each.name: each for each in self._registry.versions(part)}
         if version not in found:
             raise UnknownVersionError(part, version, list(found))
-        if not self._changing.acquire(blocking=False):
+        if not self._one_loads.acquire(blocking=False):
             raise ShadowError(
                 "Another candidate is being loaded.", "Try again when that is done.", "shadow_busy"
             )
         try:
-            self._begin(part, found[version])
-            try:
-                self._choices.choose(part, version)
-            except (OSError, GlintError) as error:
-                self._end(part)
-                raise ShadowError(f"The choice cannot be kept: {error}", "See GLINT_STATE.") from error
+            self._begin(part, found[version], chosen_now=True)
         finally:
-            self._changing.release()
+            self._one_loads.release()
         return self.status(part)
 
     def stop(self, part: str) -> None:
@@ -119,8 +118,8 @@ class Shadows:
     def activated(self, part: str, version: str) -> None:
         """A candidate that serves now has no need of a shadow run."""
         with self._changing:
-            run = self._runs.get(part)
-            if run is not None and run.version == version:
+            status = self.find(part)
+            if status is not None and status.version == version:
                 self._forget(part)
 
     def status(self, part: str) -> ShadowStatus:
@@ -155,14 +154,18 @@ class Shadows:
         except NoShadowError:
             return None
 
+    def all(self) -> list[ShadowStatus]:
+        """How the runs of all parts are."""
+        found = (self.find(part) for part in sorted({*self._runs, *self._refused}))
+        return [status for status in found if status is not None]
+
     def counts(self) -> dict[str, Counts]:
-        """What was counted since the service started, by part."""
-        parts = {*self._ended, *self._runs}
-        found = {}
-        for part in sorted(parts):
-            run = self._runs.get(part)
-            found[part] = self._ended.get(part, Counts()) + (run.counts if run else Counts())
-        return found
+        """What was counted since the service started, by part; it never becomes less."""
+        with self._counting:
+            found = dict(self._ended)
+            for part, run in self._runs.items():
+                found[part] = found.get(part, Counts()) + run.counts
+            return found
 
     def resume(self) -> None:
         """Go on with the runs that were chosen before the service was restarted; raises nothing."""
@@ -172,7 +175,7 @@ class Shadows:
             log.error("No shadow run goes on: %s", error)
             return
         for part, version in chosen.items():
-            with self._changing:
+            with self._one_loads:
                 self._resume_one(part, version)
 
     def close(self) -> None:
@@ -186,16 +189,44 @@ class Shadows:
 
     def _resume_one(self, part: str, version: str) -> None:
         try:
+            if self._closed or part in self._runs or self._choices.read().get(part) != version:
+                return  # the service ends, or somebody has chosen otherwise while the others were loaded
             found = {each.name: each for each in self._registry.versions(part)}
             if version not in found:
                 raise UnknownVersionError(part, version, list(found))
-            self._begin(part, found[version])
+            self._begin(part, found[version], chosen_now=False)
         except Exception as error:
             # Whatever it was, photos are inspected without a candidate.
             log.error("The shadow run of %s %s does not go on: %s", part, version, error)
-            self._refused = {**self._refused, part: (version, str(error))}
+            with self._changing:
+                self._refused = {**self._refused, part: (version, str(error))}
 
-    def _begin(self, part: str, version: Version) -> None:
+    def _begin(self, part: str, version: Version, *, chosen_now: bool) -> None:
+        self._check(part, version)
+        candidate = self._prove(part, version)
+        try:
+            with self._changing:
+                self._check(part, version)  # it may have been activated meanwhile
+                if chosen_now:
+                    self._keep(part, version.name)
+                self._end(part)
+                run = ShadowRun(
+                    part,
+                    version.name,
+                    candidate,
+                    self.ledger,
+                    is_busy=self._is_busy,
+                    seconds=_SECONDS_FOR_A_PHOTO,
+                )
+                self._runs = {**self._runs, part: run}
+        except BaseException:
+            candidate.close()
+            raise
+        log.info("%s %s runs in the shadow on %s.", part, version.name, candidate.ready.provider)
+
+    def _check(self, part: str, version: Version) -> None:
+        if self._closed:
+            raise ShadowError("The service ends.", "Try again when it has been started.")
         active = self._registry.loaded.get(part)
         if active is None:
             raise ShadowError(f"No bundle of {part} serves, so none can run beside it.", "See /readyz.")
@@ -203,21 +234,21 @@ class Shadows:
             raise ShadowError(f"{version.name} serves already.", "Name another version.")
         if version.problem:
             raise ShadowError(version.problem, "Name another version.")
-        candidate = self._prove(part, version)
-        self._end(part)
-        run = ShadowRun(
-            part,
-            version.name,
-            candidate,
-            self.ledger,
-            is_busy=self._is_busy,
-            seconds=_SECONDS_FOR_A_PHOTO,
-        )
-        self._runs = {**self._runs, part: run}
-        log.info("%s %s runs in the shadow on %s.", part, version.name, candidate.ready.provider)
+
+    def _keep(self, part: str, version: str) -> None:
+        try:
+            self._choices.choose(part, version)
+        except (OSError, GlintError) as error:
+            raise ShadowError(f"The choice cannot be kept: {error}", "See GLINT_STATE.") from error
 
     def _prove(self, part: str, version: Version) -> Candidate:
-        self._loading = candidate = Candidate()
+        try:
+            self._loading = candidate = Candidate()
+        except OSError as error:
+            raise ShadowError(
+                f"No process can be started for the candidate: {error}.",
+                "Look at the memory and the processes of this machine.",
+            ) from error
         try:
             if self._closed:  # whoever closed may have come too early to end it
                 candidate.kill()
@@ -257,6 +288,7 @@ class Shadows:
         self._refused = {name: each for name, each in self._refused.items() if name != part}
         run = self._runs.get(part)
         if run is not None:
-            self._runs = {name: each for name, each in self._runs.items() if name != part}
             run.close()
-            self._ended[part] = self._ended.get(part, Counts()) + run.counts
+            with self._counting:
+                self._runs = {name: each for name, each in self._runs.items() if name != part}
+                self._ended[part] = self._ended.get(part, Counts()) + run.counts

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -44,3 +45,19 @@ def wait_for(holds: Callable[[], bool], what: str, seconds: float = 30.0) -> Non
     while not holds():
         assert time.monotonic() < last, f"{what} did not come in time"
         time.sleep(0.02)
+
+
+@dataclass
+class Busy:
+    """Says whether photos are being inspected, and counts how often it was asked since it is."""
+
+    now: bool = False
+    looks: int = 0
+
+    def __call__(self) -> bool:
+        self.looks += self.now
+        return self.now
+
+    def wait_for_looks(self, count: int) -> None:
+        """Wait until somebody who waits for a pause has looked so often."""
+        wait_for(lambda: self.looks >= count, "a look whether it is calm")

@@ -13,11 +13,14 @@ from service.access.commands import add_key
 from service.activations.book import Book, InMemory, serving_since, version_before
 from service.activations.entries import ANYBODY, START, Activation, Actor
 from service.activations.opening import open_book
+from service.app import create_app, end_process
+from service.archive.activations import InDatabase
 from service.archive.archive import Archive
 from service.archive.errors import ArchiveUnavailableError
+from service.registry import Registry
 from service.settings import Settings
 from tests.service.conftest import StartClient
-from tests.service.shadow_cases import NEW, OLD, judge, two_bundles
+from tests.service.shadow_cases import NEW, OLD, judge, two_bundles, wait_for
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -184,3 +187,17 @@ def test_what_serves_before_the_archive_is_open_is_written_down_later(tmp_path: 
     archive.start()
     assert [each.version for each in book.of("bracket", 9)] == [OLD]
     archive.close()
+
+
+def test_that_is_done_without_anybody_looking(tiny_bundles: Path, tmp_path: Path) -> None:
+    settings = Settings.of(
+        bundles=tiny_bundles, device="cpu", threads=1, archive=str(tmp_path / "archive"), archive_free_bytes=0
+    )
+    archive = Archive(settings)
+    registry = Registry(settings, end_process, open_book(settings, archive))
+    registry.load()
+    assert not (tmp_path / "archive").exists()
+    shelf = InDatabase(archive)
+    with TestClient(create_app(settings, registry=registry, archive=archive)):
+        wait_for(lambda: shelf.newest("bracket", 9) != [], "the entry")
+        assert [each.version for each in shelf.newest("bracket", 9)] == [OLD]

@@ -1,5 +1,6 @@
 """The canary: golden photos through the worker, and what their failure means for the part."""
 
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -118,6 +119,31 @@ def test_a_verdict_whose_canary_fails_while_it_is_recorded_is_taken_back(start: 
     canary._failure = ""
     again = client.post("/inspect", content=GOOD, headers=headers)
     assert (again.json()["verdict"], "idempotent-replay" in again.headers) == ("clean", False)
+
+
+def test_a_verdict_is_taken_back_even_if_that_is_done_only_after_the_deadline(start: StartClient) -> None:
+    client = start()
+    canary = client.app.state.registry.loaded["bracket"].canary
+    archive = client.app.state.archive
+    record = archive._recorder.record
+    gone = threading.Event()
+
+    def fail_when_it_is_late(entry: Entry, deadline: float) -> Recorded:
+        done = record(entry, deadline)
+        canary._failure = "golden/clean.png: scratched instead of clean"
+        # Nobody else may record or withdraw anything until the camera has its answer.
+        for _ in range(archive._pool._max_workers):
+            archive._pool.submit(gone.wait, 30.0)
+        return done
+
+    archive._recorder.record = fail_when_it_is_late
+    headers = {**JPEG, "x-deadline-ms": "600"}
+    refused = client.post("/inspect", content=GOOD, headers=headers)
+    assert (refused.status_code, refused.json()["code"]) == (504, "deadline_missed")
+    gone.set()
+    wait_until(
+        lambda: [row["verdict"] for row in client.get("/inspections").json()["inspections"]] == ["invalid"]
+    )
 
 
 def test_an_earlier_answer_is_not_repeated_if_the_canary_fails_while_it_is_looked_for(

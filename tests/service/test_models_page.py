@@ -149,6 +149,13 @@ def test_a_bundle_that_cannot_be_opened_is_said_to_be(start: StartClient, bundle
     assert client.get(f"{PAGE}/bracket/{OLD}/report").status_code == 503
 
 
+def test_other_limits_can_be_tried_where_scores_are_recorded(start: StartClient, bundles: Path) -> None:
+    client = start(bundles=bundles)
+    assert 'href="/station/limits?part=bracket"' in page(client)
+    assert client.get("/station/limits?part=bracket", headers=HTML).status_code == 200
+    assert "/station/limits?part" not in page(start(bundles=bundles, archive="none"))
+
+
 def test_old_bundles_are_left_out_unless_they_are_in_use(start: StartClient, bundles: Path) -> None:
     newer = [f"2026010{3 + number}-000000" for number in range(SHOWN_BUNDLES)]
     for version in newer:

@@ -42,6 +42,13 @@ def test_an_address_that_cannot_be_used_is_named(tiny_bundle: Path, url: str) ->
         promote(tiny_bundle, url, None, shadow=False)
 
 
+@pytest.mark.parametrize("key", ["glint_secret\n", "glint_s\u00e9cret", "glint_\u2019secret"])
+def test_a_key_that_cannot_be_sent_is_not_shown(tiny_bundle: Path, key: str) -> None:
+    with pytest.raises(GlintError, match="The key holds") as raised:
+        promote(tiny_bundle, "http://127.0.0.1:1", key, shadow=False)
+    assert "cret" not in str(raised.value)
+
+
 def test_a_service_that_is_not_there_is_said(tiny_bundle: Path) -> None:
     with pytest.raises(GlintError, match="no answer that can be used"):
         promote(tiny_bundle, f"http://127.0.0.1:{free_port()}", None, shadow=False)

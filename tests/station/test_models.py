@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from service.access.commands import add_key
+from service.promotion import promote
 from tests.service.live import Live, serving
 from tests.service.shadow_cases import NEW, OLD, two_bundles
 from tests.station.conftest import TABLET, OpenPage
@@ -128,6 +129,29 @@ def test_nothing_is_changed_before_it_is_confirmed_and_a_refusal_is_said(
     with page.expect_popup() as opened:
         page.get_by_role("link", name=f"Report of {NEW}").click()
     expect(opened.value.locator("body")).to_contain_text("A bundle for tests")
+
+
+def test_a_page_that_somebody_else_has_overtaken_follows(
+    live: Live, open_page: OpenPage, tmp_path: Path
+) -> None:
+    page = open_page(live)
+    address = f"http://127.0.0.1:{live.port}"
+    bundle = tmp_path / "bundles" / "bracket" / OLD
+    promote(bundle, address, None, shadow=True)
+    page.clock.install()
+    page.goto("/station/models")
+    page.wait_for_selector("body[data-ready]")
+    expect(page.locator(".shadow")).to_have_count(1)
+    page.get_by_role("button", name="Activate the candidate").click()
+    promote(bundle, address, None, shadow=False)
+    page.clock.run_for(6000)  # nothing moves under whoever is asked
+    expect(page.locator("#confirm-changes")).to_contain_text(f"no longer by {NEW}")
+    page.get_by_role("button", name="Cancel").click()
+    page.clock.run_for(6000)
+    expect(page.locator(".serves")).to_have_attribute("data-active", OLD)
+    expect(page.locator(".shadow")).to_have_count(0)
+    page.get_by_role("link", name="Try other limits").click()
+    page.wait_for_url("**/station/limits?part=bracket")
 
 
 def test_an_operator_is_not_led_there(tmp_path: Path, open_page: OpenPage) -> None:

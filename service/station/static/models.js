@@ -4,7 +4,8 @@ import { fill, localiseTimes, send, texts } from "./page.js";
 
 const SECONDS = 5;
 const words = texts().models.confirm;
-const changes = JSON.parse(document.getElementById("changes").textContent);
+const told = document.getElementById("changes").textContent;
+const changes = JSON.parse(told);
 const dialog = document.getElementById("confirm");
 const title = document.getElementById("confirm-title");
 const list = document.getElementById("confirm-changes");
@@ -79,6 +80,12 @@ async function refresh() {
   }
   if (!answer.ok || answer.redirected) return;
   const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+  if (dialog.open) return;
+  // Somebody else has changed what serves or what runs: nothing that a press would be said to change holds.
+  if (page.getElementById("changes").textContent !== told) {
+    location.reload();
+    return;
+  }
   localiseTimes(page);
   for (const element of live) {
     const now = page.getElementById(element.id);
