@@ -43,18 +43,21 @@ class Analyst:
         from service.statistics.trend import trend_of
 
         now = datetime.now(UTC)
-        return trend_of(self._read(question, now), question, self.plant, now)
+        return trend_of(self._read(question), question, self.plant, now)
 
-    def _read(self, question: Question, now: datetime) -> "Read":
+    def _read(self, question: Question) -> "Read":
         from service.statistics.memory import Memory
         from service.statistics.reading import read
 
+        # Who waits for another's reading takes no turn: there are few, and others ask for less.
         with self._lock:
             self._memory = self._memory or Memory(MOST_READ)
+            with self._holdings.turn(), self._holdings.database.reading() as connection:
+                # Not the time of the question: one that waited would seem to come from before what is kept.
+                found = self._memory.newest(connection, datetime.now(UTC))
+        if question.until is None or not found.cut:
+            return found
         with self._holdings.turn(), self._holdings.database.reading() as connection:
-            found = self._memory.newest(connection, now)
-            if question.until is None or not found.cut:
-                return found
             # A time that is past, and may be before all that is kept.
             return read(connection, question.since, question.until, MOST_READ)
 
@@ -64,7 +67,7 @@ class Analyst:
         from service.statistics.trend import chosen_of
 
         now = datetime.now(UTC)
-        read = self._read(question, now)
+        read = self._read(question)
         asked = chosen_of(read, question, self.plant, now)
         with self._holdings.turn(), self._holdings.database.reading() as connection:
             found = defects_of(connection, read, question, asked)
