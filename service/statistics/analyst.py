@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from service.statistics.reading import Read
     from service.statistics.trend import Trend
 
+# Seconds for what another reads: everything takes a second or two, and a database that hangs for ever.
+_LONGEST_WAIT = 5.0
+
 # What it takes is loaded with the first question: the service starts without pixels and numbers.
 
 
@@ -50,11 +53,15 @@ class Analyst:
         from service.statistics.reading import read
 
         # Who waits for another's reading takes no turn: there are few, and others ask for less.
-        with self._lock:
+        if not self._lock.acquire(timeout=_LONGEST_WAIT):
+            raise ArchiveBusyError
+        try:
             self._memory = self._memory or Memory(MOST_READ)
             with self._holdings.turn(), self._holdings.database.reading() as connection:
                 # Not the time of the question: one that waited would seem to come from before what is kept.
                 found = self._memory.newest(connection, datetime.now(UTC))
+        finally:
+            self._lock.release()
         if question.until is None or not found.cut:
             return found
         with self._holdings.turn(), self._holdings.database.reading() as connection:

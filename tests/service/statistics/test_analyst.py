@@ -11,7 +11,7 @@ from sqlalchemy import delete, select, update
 
 from models.preprocessing import Preprocessing
 from service.archive.archive import LARGEST_CROWD, Archive
-from service.archive.errors import ArchiveUnavailableError
+from service.archive.errors import ArchiveBusyError, ArchiveUnavailableError
 from service.archive.tables import inspections, reviews
 from service.review.desk import Desk
 from service.settings import Settings
@@ -119,6 +119,30 @@ def test_who_waits_for_the_reading_of_another_holds_no_turn(
             go_on.set()
     assert [each.result() for each in asked] == [(0, 0, 0)] * LARGEST_CROWD
     assert since.count(None) == 1, "all is read once, whoever asked first"
+
+
+def test_nobody_waits_for_ever_for_a_database_that_hangs(
+    analyst: Analyst, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(analyst_module, "_LONGEST_WAIT", 0.01)
+    whole, begun, go_on = memory.read, Event(), Event()
+
+    def hang(*given: object) -> Read:
+        begun.set()
+        assert go_on.wait(10)
+        return whole(*given)
+
+    monkeypatch.setattr(memory, "read", hang)
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(counted, analyst)
+        try:
+            assert begun.wait(10)
+            with pytest.raises(ArchiveBusyError):
+                analyst.trend(Question())
+        finally:
+            go_on.set()
+    assert asked.result() == (0, 0, 0)
+    assert counted(analyst) == (0, 0, 0)
 
 
 def test_only_the_newest_are_kept_and_older_times_are_read_when_asked_for(
