@@ -182,7 +182,7 @@ def with_margin(limit: float, held_out: Scores, margin: float = MARGIN) -> float
     above = held_out[held_out >= limit]
     following = float(above.min()) if len(above) else math.inf
     largest = limit * (0.5 + margin) / (0.5 - margin)
-    return max(limit, min(math.sqrt(limit) * math.sqrt(following), largest))
+    return max(limit, min(math.sqrt(limit) * math.sqrt(following), largest, following))
 
 
 def _origin(method: str, target: float, good: Scores, bad: Scores, limit: float) -> LimitOrigin:
