@@ -1,31 +1,21 @@
-"""The commands that need photos and torch: `glint train`, `evaluate`, `render`, `pretrain`."""
+"""The commands of training: `glint train`, `evaluate`, `render`, and those with a file of their own."""
 
 import json
-import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.console import Console
-from rich.logging import RichHandler
 
 from models.errors import UsageError
 from training.limits_command import limits
+from training.options import DefectRate, DeviceName, Quiet, log_to_stderr, need_training_extra
+from training.pretrain_command import pretrain
 
 if TYPE_CHECKING:
     from training.train import Trained
 
 app = typer.Typer()
-app.command()(limits)
-
-DeviceName = Literal["auto", "cpu", "cuda"]
-DefectRate = Annotated[
-    float,
-    typer.Option(
-        min=0.0, max=1.0, help="Share of the line's parts that are defective, for what limits cost."
-    ),
-]
-Quiet = Annotated[bool, typer.Option("--quiet", help="No progress bars.")]
 
 
 @app.command()
@@ -126,7 +116,7 @@ def train(
 
     if max_false_rejects is None and max_escapes is None:
         max_false_rejects = 0.01
-    _log_to_stderr()
+    log_to_stderr()
     augmentation = Augmentation(horizontal_flip, vertical_flip, rotation, crop, light)
     config = TrainConfig(
         photos=photos,
@@ -178,7 +168,7 @@ def evaluate(
     from training.evaluation import evaluate_bundle
     from training.evaluation_table import print_evaluation
 
-    _log_to_stderr()
+    log_to_stderr()
     evaluation = evaluate_bundle(
         photos,
         bundle,
@@ -217,41 +207,8 @@ def render(
     render_parts(out, good=good, scratched=scratched, seed=seed, progress=not quiet)
 
 
-@app.command()
-def pretrain(
-    out: Annotated[Path, typer.Argument(help="Folder for the trunk, the checkpoint and the log.")],
-    minutes: Annotated[
-        float, typer.Option(min=0.05, help="How long to train, earlier runs included.")
-    ] = 60.0,
-    images: Annotated[
-        int | None, typer.Option(min=1, help="Train on so many pictures instead, however long it takes.")
-    ] = None,
-    seed: Annotated[
-        int, typer.Option(min=0, max=2**32 - 1, help="Seed of the pictures and of the first weights.")
-    ] = 0,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint in OUT.")] = False,
-    device: Annotated[DeviceName, typer.Option(help="Where to train.")] = "auto",
-    quiet: Quiet = False,
-) -> None:
-    """Pretrain a trunk on rendered pictures, as the one that comes with Glint was; see docs/trunk.md.
-
-    Example: glint pretrain trunk/ --minutes 120, then glint train photos/ --trunk trunk/trunk.safetensors
-    """
-    need_training_extra()
-    from training.pretrain.config import PretrainConfig
-    from training.pretrain.run import pretrain as run
-
-    _log_to_stderr()
-    config = PretrainConfig(
-        out,
-        minutes=None if images else minutes,
-        images=images,
-        seed=seed,
-        resume=resume,
-        device=device,
-        progress=not quiet,
-    )
-    typer.echo(f"Trunk: {run(config)}")
+app.command()(limits)
+app.command()(pretrain)
 
 
 def _print_trained(trained: "Trained") -> None:
@@ -311,29 +268,3 @@ def _check_before_loading_torch(photos: Path, part: str | None) -> str:
     name = photos.resolve().stem if part is None else part
     check_part_name(name)
     return name
-
-
-def need_training_extra() -> None:
-    """Refuse a command that needs what the base install has not.
-
-    Raises:
-        UsageError: saying how to install it.
-    """
-    from importlib.util import find_spec
-
-    if find_spec("torch") is None:
-        raise UsageError(
-            "This command needs the training packages, which are not installed.",
-            "Install them: pip install 'glint-inspection[training]'",
-        )
-
-
-def _log_to_stderr() -> None:
-    handler = RichHandler(
-        console=Console(stderr=True), show_time=False, show_path=False, show_level=False, markup=False
-    )
-    for name in ("training", "models"):
-        logger = logging.getLogger(name)
-        logger.handlers = [handler]
-        logger.setLevel(logging.INFO)
-        logger.propagate = False

@@ -4,9 +4,9 @@ A limit is a conformal quantile: with n held-out good photos, placing it just ab
 score lets at most (n + 1 - j) / (n + 1) of future good parts reach it, whatever the distribution
 (Vovk et al., Algorithmic Learning in a Random World, 2005; Angelopoulos & Bates, 2023, section 1).
 
-It is then raised half-way to the next held-out score, at most by what the score of a served graph may be
-off: raising a limit only lowers the share of good parts that reach it, and a photo on which a limit rests
-is no longer turned by the rounding of another graph.
+It is then raised half-way to the next held-out score, at most by what fp16 may be off: raising a limit only
+lowers the share of good parts that reach it, and a photo on which a limit rests is no longer turned by the
+rounding of another graph. A wider margin would let more defects pass, and the promise needs none.
 """
 
 import math
@@ -29,9 +29,8 @@ WEAK_CLASSIFIER = 0.8
 # Scores that no log-normal distribution describes must not push the limit out of reach.
 LARGEST_RAISE = 1.5
 
-# An anomaly score that is larger by this factor is farther off than a graph of another precision may be.
-_OFF = max(SCORE_TOLERANCE.values())
-LARGEST_MARGIN = (0.5 + _OFF) / (0.5 - _OFF)
+# How far, on the scale 0..1 of the score, a limit is moved at most from the photo on which it rests.
+MARGIN = SCORE_TOLERANCE["fp16"]
 
 # A good photo is named when, without it, this share of the held-out defects more would reach the limit.
 WORTH_A_LOOK = 0.1
@@ -100,7 +99,7 @@ def _anomaly_limit(scores: Scores, defective: Flags, target: float) -> tuple[flo
     """
     good, bad = scores[~defective], scores[defective]
     quantile = conformal_quantile(good, target)
-    limit, method = _with_margin(quantile, scores), "conformal"
+    limit, method = with_margin(quantile, scores), "conformal"
     if 1.0 / (len(good) + 1) > target and len(good) > 1:
         logs = np.log(np.maximum(good, 1e-9))
         tail = float(np.exp(logs.mean() + norm.isf(target) * logs.std(ddof=1)))
@@ -128,9 +127,9 @@ def _classifier_limit(scores: Scores, defective: Flags, target: float) -> tuple[
         if middle > limit:
             limit, method = middle, "conformal, moved towards the defects"
     else:
-        # The opinion below a limit is straight, so that this is what it may be off. No defect is lost.
+        # The opinion below a limit is straight, so that this gives 0.5 - MARGIN. No held-out defect is lost.
         following = min((float(p) for p in good if p >= limit), default=1.0)
-        limit = max(limit, min(limit / (1.0 - 2.0 * _OFF), 0.5 * (following + limit)))
+        limit = max(limit, min(limit / (1.0 - 2.0 * MARGIN), 0.5 * (following + limit)))
     origin = _origin(method, target, good, bad, limit)
     ranked = auroc([*good, *bad], [False] * len(good) + [True] * len(bad))
     if ranked is not None and ranked < WEAK_CLASSIFIER:
@@ -169,16 +168,21 @@ def _noted(origin: LimitOrigin, note: str) -> LimitOrigin:
 
 def conformal_quantile(good: Scores, target: float) -> float:
     """The smallest limit that at most `target` of future good parts reach; at most just above the largest."""
-    rank = min(len(good), math.ceil((len(good) + 1) * (1.0 - target)))
+    # Without the rounding of 600 * 0.81, which is 486.00000000000006.
+    rank = min(len(good), math.ceil((len(good) + 1) * (1.0 - target) - 1e-9))
     # Scores come from float32, so its next number is the smallest limit above one.
     return float(np.nextafter(np.float32(np.sort(good)[rank - 1]), np.float32(np.inf)))
 
 
-def _with_margin(limit: float, held_out: Scores) -> float:
-    """Half-way (in logarithms) to the next held-out score, good or not, by `LARGEST_MARGIN` at most."""
+def with_margin(limit: float, held_out: Scores, margin: float = MARGIN) -> float:
+    """Raise an anomaly limit half-way (in logarithms) to the next held-out score, good or not.
+
+    A score directly below `limit` gets 0.5 - `margin` at least.
+    """
     above = held_out[held_out >= limit]
     following = float(above.min()) if len(above) else math.inf
-    return min(math.sqrt(limit) * math.sqrt(following), LARGEST_MARGIN * limit, following)
+    largest = limit * (0.5 + margin) / (0.5 - margin)
+    return max(limit, min(math.sqrt(limit) * math.sqrt(following), largest, following))
 
 
 def _origin(method: str, target: float, good: Scores, bad: Scores, limit: float) -> LimitOrigin:

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from models.errors import UsageError
+from training.options import need_training_extra
 
 if TYPE_CHECKING:
     from training.rederive import HandSet, Plan
@@ -43,8 +44,6 @@ def limits(
 
     Example: glint limits bundles/bracket/20260131-120000 --max-false-rejects 0.005 --dry-run
     """
-    from training.cli import need_training_extra
-
     need_training_extra()
     asked = _asked(max_false_rejects, max_escapes, anomaly_limit, classifier_limit)
     from training.rederive import plan_limits, write_version

@@ -13,8 +13,7 @@ import numpy as np
 from models.decision import Limits, anomaly_opinion, classifier_opinion
 from models.errors import UsageError
 from models.manifest import LimitOrigin, LimitOrigins, RateInterval
-from models.variants import SCORE_TOLERANCE
-from training.limits import ChosenLimits, Flags, HeldOutScores, Scores, choose_limits, heatmap_scale
+from training.limits import MARGIN, ChosenLimits, Flags, HeldOutScores, Scores, choose_limits, heatmap_scale
 from training.metrics import rate_interval
 
 BY_HAND = "set by hand"
@@ -24,7 +23,6 @@ BY_ESCAPES = "conformal, for escapes"
 _REFERENCE_FALSE_REJECTS = 0.01
 _REFERENCE_CLASSIFIER = 0.5
 _NO_TARGET = ("No target is given.", "Use --max-false-rejects, --max-escapes, or both.")
-_LARGEST_MARGIN = max(SCORE_TOLERANCE.values())
 
 
 @dataclass(frozen=True)
@@ -220,10 +218,10 @@ def _limits_at(level: float, reference: Limits) -> Limits:
 
 
 def _with_margin(level: float, held_out: Scores) -> float:
-    """Half-way down to the next held-out score, by what a served graph's score may be off at most."""
+    """Half-way down to the next held-out score, by `MARGIN` at most."""
     below = held_out[held_out < level]
     following = float(below.max()) if len(below) else 0.0
-    return min(1.0 - 1e-6, max(0.5 * (level + following), level - _LARGEST_MARGIN, 1e-6))
+    return min(1.0 - 1e-6, max(0.5 * (level + following), level - MARGIN, 1e-6))
 
 
 def _with_origins(

@@ -245,7 +245,7 @@ class Archive:
     @contextmanager
     def _turn(self) -> Iterator[None]:
         if not self._turns.acquire(timeout=_SECONDS_FOR_A_TURN):
-            raise ArchiveBusyError(LARGEST_CROWD)
+            raise ArchiveBusyError
         try:
             yield
         finally:

@@ -23,10 +23,10 @@ class ArchiveUnavailableError(ServiceError):
 class ArchiveBusyError(ServiceError):
     """Too many ask for what was recorded at the same time; inspections go on."""
 
-    def __init__(self, capacity: int) -> None:
+    def __init__(self) -> None:
         super().__init__(
             "archive_busy",
-            f"{capacity} questions to the archive are being answered already.",
+            "Too many questions to the archive are being answered already.",
             "Ask again after the time in Retry-After.",
         )
 

@@ -71,7 +71,7 @@ class ChartPoint(BaseModel):
 
     value: float | None = Field(description="Null with fewer than 20 inspections.")
     low: float | None
-    high: float | None = Field(description="Null where there are too few buckets for limits.")
+    high: float | None = Field(description="Null without a value, or where too few buckets give no limits.")
     signal: Literal["above", "below", "run above", "run below"] | None = Field(
         description="Beyond a limit, or the eighth in a row or later on one side of the centre."
     )

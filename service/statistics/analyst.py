@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from service.statistics.reading import Read
     from service.statistics.trend import Trend
 
+# Seconds for what another reads: everything takes a second or two, and a database that hangs for ever.
+_LONGEST_WAIT = 5.0
+
 # What it takes is loaded with the first question: the service starts without pixels and numbers.
 
 
@@ -43,18 +46,25 @@ class Analyst:
         from service.statistics.trend import trend_of
 
         now = datetime.now(UTC)
-        return trend_of(self._read(question, now), question, self.plant, now)
+        return trend_of(self._read(question), question, self.plant, now)
 
-    def _read(self, question: Question, now: datetime) -> "Read":
+    def _read(self, question: Question) -> "Read":
         from service.statistics.memory import Memory
         from service.statistics.reading import read
 
-        with self._lock:
+        # Who waits for another's reading takes no turn: there are few, and others ask for less.
+        if not self._lock.acquire(timeout=_LONGEST_WAIT):
+            raise ArchiveBusyError
+        try:
             self._memory = self._memory or Memory(MOST_READ)
+            with self._holdings.turn(), self._holdings.database.reading() as connection:
+                # Not the time of the question: one that waited would seem to come from before what is kept.
+                found = self._memory.newest(connection, datetime.now(UTC))
+        finally:
+            self._lock.release()
+        if question.until is None or not found.cut:
+            return found
         with self._holdings.turn(), self._holdings.database.reading() as connection:
-            found = self._memory.newest(connection, now)
-            if question.until is None or not found.cut:
-                return found
             # A time that is past, and may be before all that is kept.
             return read(connection, question.since, question.until, MOST_READ)
 
@@ -64,7 +74,7 @@ class Analyst:
         from service.statistics.trend import chosen_of
 
         now = datetime.now(UTC)
-        read = self._read(question, now)
+        read = self._read(question)
         asked = chosen_of(read, question, self.plant, now)
         with self._holdings.turn(), self._holdings.database.reading() as connection:
             found = defects_of(connection, read, question, asked)

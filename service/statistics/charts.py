@@ -3,7 +3,7 @@
 W. A. Shewhart, "Economic Control of Quality of Manufactured Product" (1931): limits at three sigma.
 D. C. Montgomery, "Introduction to Statistical Quality Control", 7th ed. (2013): the p-chart for samples of
 varying size (7.2.2), the chart of individual measurements with its moving range (6.4), eight in a row on one
-side of the centre (table 5.1, after Western Electric).
+side of the centre (table 5.1, after Western Electric), limits of a stated probability (5.3.2).
 D. B. Laney, "Improved control charts for attributes", Quality Engineering 14 (2002): a p-chart of large
 samples alarms at nothing, unless what varies between samples is taken into its limits.
 """
@@ -25,6 +25,11 @@ FEWEST = 8
 ENOUGH = 20
 _RUN = 8
 _ROUNDING = 1e-12
+# How often a normal distribution lies above three sigma.
+_BEYOND = 0.00135
+# Where fewer rejects are expected, their number is so skewed that more of them lie above three sigma, and
+# most lie below their mean: a run on that side is nothing unusual.
+_SKEWED = 5.0
 
 
 @dataclass(frozen=True)
@@ -33,7 +38,7 @@ class Point:
 
     Attributes:
         value: None where there were too few to tell.
-        low, high: None without limits.
+        low, high: None without limits, or without a value.
         signal: how it is out of control; None where it is not, or nothing can be said.
     """
 
@@ -78,7 +83,12 @@ def share_chart(counts: Sequence[int], totals: Sequence[int], least: int) -> Cha
             own = [counts[at] / totals[at] for at in known]
             scores = [(value - centre) / deviations[at] for value, at in zip(own, known, strict=True)]
             spread = max(1.0, _sigma(scores))
-        return _Limits(centre, [SIGMAS * spread * each for each in deviations])
+        low, high = [], []
+        for total, deviation in zip(totals, deviations, strict=True):
+            width = SIGMAS * spread * deviation
+            low.append(min(centre - width, 1.0 - _chance(1.0 - centre, total)))
+            high.append(max(centre + width, _chance(centre, total)))
+        return _Limits(centre, low, high, [n * min(centre, 1.0 - centre) >= _SKEWED for n in totals])
 
     return _chart(shares, limits_of)
 
@@ -88,17 +98,41 @@ def individuals_chart(values: Sequence[float | None]) -> Chart:
 
     def limits_of(known: Sequence[int]) -> _Limits:
         own = [value for at in known if (value := values[at]) is not None]
-        return _Limits(fmean(own), [SIGMAS * _sigma(own)] * len(values))
+        centre, width = fmean(own), SIGMAS * _sigma(own)
+        every = len(values)
+        return _Limits(centre, [centre - width] * every, [centre + width] * every, [True] * every)
 
     return _chart(values, limits_of)
 
 
 @dataclass(frozen=True)
 class _Limits:
-    """The centre, and how far from it the limits of each point lie."""
+    """The centre; the limits of each point, and whether it may be part of a run."""
 
     centre: float
-    widths: list[float]
+    low: list[float]
+    high: list[float]
+    runs: list[bool]
+
+    def hold(self, at: int, value: float | None) -> bool:
+        """Whether the value of a point lies within its limits."""
+        return value is not None and self.low[at] - _ROUNDING <= value <= self.high[at] + _ROUNDING
+
+
+def _chance(share: float, total: int) -> float:
+    """The share that a sample exceeds by chance no more often than three sigma, where counts are small.
+
+    `share` is that of the whole; 0 where three sigma do as well.
+    """
+    if total == 0 or total * share >= _SKEWED or not 0.0 < share < 1.0:
+        return 0.0
+    count, probability = 0, (1.0 - share) ** total
+    reached = probability
+    while reached < 1.0 - _BEYOND and count < total:
+        probability *= (total - count) / (count + 1) * share / (1.0 - share)
+        count += 1
+        reached += probability
+    return count / total
 
 
 def _chart(values: Sequence[float | None], limits_of: Callable[[Sequence[int]], _Limits]) -> Chart:
@@ -112,14 +146,10 @@ def _chart(values: Sequence[float | None], limits_of: Callable[[Sequence[int]], 
         return Chart(None, tuple(Point(value) for value in values))
     while True:
         limits = limits_of(known)
-        inside = [at for at in known if _is_within(values[at], limits.centre, limits.widths[at])]
+        inside = [at for at in known if limits.hold(at, values[at])]
         if len(inside) == len(known) or len(inside) < FEWEST:
-            return _judged(values, limits.centre, limits.widths)
+            return _judged(values, limits)
         known = inside
-
-
-def _is_within(value: float | None, centre: float, width: float) -> bool:
-    return value is not None and abs(value - centre) <= width + _ROUNDING
 
 
 def _sigma(values: Sequence[float]) -> float:
@@ -127,19 +157,20 @@ def _sigma(values: Sequence[float]) -> float:
     return fmean(abs(b - a) for a, b in pairwise(values)) / _D2
 
 
-def _judged(values: Sequence[float | None], centre: float, widths: Sequence[float]) -> Chart:
+def _judged(values: Sequence[float | None], limits: _Limits) -> Chart:
     points = []
     run, side = 0, 0
-    for value, width in zip(values, widths, strict=True):
-        low, high = max(0.0, centre - width), min(1.0, centre + width)
+    for at, value in enumerate(values):
         if value is None:
-            points.append(Point(None, low, high))
+            points.append(Point(None))
             continue
-        now = (value > centre + _ROUNDING) - (value < centre - _ROUNDING)
+        low, high = max(0.0, limits.low[at]), min(1.0, limits.high[at])
+        now = (value > limits.centre + _ROUNDING) - (value < limits.centre - _ROUNDING)
+        now = now if limits.runs[at] else 0
         run = run + 1 if now == side and now != 0 else abs(now)
         side = now
         points.append(Point(value, low, high, _signal(value, low, high, run, side)))
-    return Chart(centre, tuple(points))
+    return Chart(limits.centre, tuple(points))
 
 
 def _signal(value: float, low: float, high: float, run: int, side: int) -> Signal | None:

@@ -1,6 +1,5 @@
 """Keeps what was read of the newest inspections, so that a question reads only what is new since the last."""
 
-import threading
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -16,11 +15,10 @@ _LONGEST = timedelta(hours=1)
 
 
 class Memory:
-    """The newest inspections, at most about `most`. Safe to use from several threads."""
+    """The newest inspections, at most about `most`. Not to be used from several threads at once."""
 
     def __init__(self, most: int) -> None:
         self._most = most
-        self._lock = threading.Lock()
         self._kept: Read | None = None
         self._numbers: dict[str, int] = {}
         self._read_at: datetime | None = None
@@ -28,19 +26,18 @@ class Memory:
 
     def newest(self, connection: Connection, now: datetime) -> Read:
         """All of them, those that were recorded just now included."""
-        with self._lock:
-            kept, last = self._kept, self._read_at
-            if kept is None or last is None or self._is_old(now):
-                numbers: dict[str, int] = {}
-                self._kept = read(connection, None, None, self._most, numbers)
-                # Once it has been read: codes that are kept go with the numbers that they were read with.
-                self._numbers, self._begun_at = numbers, now
-            else:
-                (settled,) = kept.places_of([last - _SETTLING])
-                new = read(connection, last - _SETTLING, None, self._most, self._numbers)
-                self._kept = self._joined(kept.from_(0, settled), new)
-            self._read_at = now
-            return self._kept
+        kept, last = self._kept, self._read_at
+        if kept is None or last is None or self._is_old(now):
+            numbers: dict[str, int] = {}
+            self._kept = read(connection, None, None, self._most, numbers)
+            # Once it has been read: codes that are kept go with the numbers that they were read with.
+            self._numbers, self._begun_at = numbers, now
+        else:
+            (settled,) = kept.places_of([last - _SETTLING])
+            new = read(connection, last - _SETTLING, None, self._most, self._numbers)
+            self._kept = self._joined(kept.from_(0, settled), new)
+        self._read_at = now
+        return self._kept
 
     def _is_old(self, now: datetime) -> bool:
         return self._begun_at is None or not timedelta(0) <= now - self._begun_at < _LONGEST

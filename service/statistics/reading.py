@@ -1,4 +1,4 @@
-"""Reads what the numbers are made of out of one index, into columns: 20 bytes an inspection."""
+"""Reads what the numbers are made of in the order of time, into columns: 20 bytes an inspection."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace

@@ -157,7 +157,8 @@ def _slices(found: Read, plant: PlantTime, span: _Span) -> list[_Slice]:
     edges = sorted({*span.starts, *shifts})
     ends = [*edges[1:], span.until]
     places = found.places_of([max(edges[0], span.since), *(max(end, span.since) for end in ends)])
-    slices, bucket, shift = [], 0, ""
+    # An hour may begin before the shift that was asked from: nothing of the shift before it counts.
+    slices, bucket, shift = [], 0, next(iter(shifts.values()), "")
     for begin, first, last in zip(edges, places, places[1:], strict=False):
         shift = shifts.get(begin, shift)
         while bucket + 1 < len(span.starts) and span.starts[bucket + 1] <= begin:

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from training.limits import LARGEST_MARGIN, choose_limits, held_out_scores
+from training.limits import MARGIN, choose_limits, conformal_quantile, held_out_scores
 
 scores = st.lists(st.floats(0.0078125, 100.0, width=32), min_size=20, max_size=300)
 
@@ -35,6 +35,11 @@ def test_enough_photos_meet_the_target_on_new_photos() -> None:
     assert np.mean(shares) <= 0.0205
 
 
+def test_the_quantile_is_not_one_photo_too_high_by_rounding() -> None:
+    """600 * (1 - 0.19) is 486.00000000000006 in floats, and the 486th photo is enough."""
+    assert 485.0 < conformal_quantile(np.arange(599.0), 0.19) < 485.001
+
+
 def test_too_few_photos_are_said_so_and_the_limit_lies_above_all_of_them() -> None:
     good = np.random.default_rng(1).gamma(9.0, 2.0, 40).astype(np.float32).tolist()
     chosen = choose(good, target=0.01)
@@ -47,7 +52,7 @@ def test_too_few_photos_are_said_so_and_the_limit_lies_above_all_of_them() -> No
 
 def test_one_good_photo_gives_a_limit_just_above_it_and_says_how_little_that_is() -> None:
     chosen = choose([5.0])
-    assert 5.0 < chosen.limits.anomaly <= 5.0001 * LARGEST_MARGIN
+    assert 5.0 < chosen.limits.anomaly <= 5.0001 * (0.5 + MARGIN) / (0.5 - MARGIN)
     assert "1 held-out good photos support 50.0%" in chosen.origins.anomaly.note
 
 

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.errors import UsageError
-from training.limits import HeldOutScores, held_out_scores
+from training.limits import MARGIN, HeldOutScores, held_out_scores
 from training.targets import (
     BY_ESCAPES,
     Targets,
@@ -106,11 +106,12 @@ def test_something_must_be_asked_and_escapes_need_defects() -> None:
         choose_for(of([1.0] * 30, []), Targets(0.01, 0.05))
 
 
-@pytest.mark.parametrize("off", [-0.01, 0.01])
-def test_a_graph_that_is_off_by_what_it_may_turns_no_photo_on_which_the_limit_rests(off: float) -> None:
-    """The good photo that sets the limit lay directly below it before, and every other graph turned it."""
-    good = [1.0 + 0.01 * n for n in range(60)]
-    limit = choose_for(of(good, [5.0] * 20), Targets(0.005)).limits.anomaly
-    for score in (max(good), 5.0):
-        opinion = score / (score + limit)
+@pytest.mark.parametrize("off", [-MARGIN, MARGIN])
+def test_a_graph_that_is_off_as_fp16_may_be_turns_no_photo_on_which_a_limit_rests(off: float) -> None:
+    """Directly above the good photo that sets the limit, every other graph would turn it."""
+    seen = of([*np.linspace(1.0, 2.0, 198).tolist(), 3.0], [*([5.0] * 98), 2.5])
+    for targets, rests_on in ((Targets(0.01), 2.0), (Targets(None, 0.01), 2.5)):
+        limit = choose_for(seen, targets).limits.anomaly
+        opinion = rests_on / (rests_on + limit)
         assert (opinion >= 0.5) == (opinion + 0.99 * off >= 0.5)
+        assert abs(opinion - 0.5) < 1.01 * MARGIN, "and no farther from it, which would let defects pass"

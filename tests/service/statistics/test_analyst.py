@@ -1,14 +1,17 @@
 """Questions to a real archive: what was recorded is counted, once, and where its defects lie."""
 
+import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from threading import Event
 
 import numpy as np
 import pytest
 from sqlalchemy import delete, select, update
 
 from models.preprocessing import Preprocessing
-from service.archive.archive import Archive
-from service.archive.errors import ArchiveUnavailableError
+from service.archive.archive import LARGEST_CROWD, Archive
+from service.archive.errors import ArchiveBusyError, ArchiveUnavailableError
 from service.archive.tables import inspections, reviews
 from service.review.desk import Desk
 from service.settings import Settings
@@ -90,6 +93,56 @@ def test_after_an_hour_all_is_read_again_and_a_failure_then_mixes_nothing_up(
     monkeypatch.setattr(memory, "_LONGEST", timedelta(0))
     assert counted(analyst) == (1, 1, 0)
     assert counted(analyst, camera="cam1") == (0, 0, 0)
+
+
+def test_who_waits_for_the_reading_of_another_holds_no_turn(
+    analyst: Analyst, archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, begun, go_on = memory.read, Event(), Event()
+    since = []
+
+    def slow(*given: object) -> Read:
+        since.append(given[1])
+        begun.set()
+        assert go_on.wait(10)
+        return whole(*given)
+
+    monkeypatch.setattr(memory, "read", slow)
+    with ThreadPoolExecutor(LARGEST_CROWD) as pool:
+        asked = [pool.submit(counted, analyst) for _ in range(LARGEST_CROWD)]
+        try:
+            assert begun.wait(10)
+            time.sleep(0.2)  # for the others to come as far as they can
+            with archive.holdings.turn(), archive.holdings.turn():
+                assert not any(each.done() for each in asked)
+        finally:
+            go_on.set()
+    assert [each.result() for each in asked] == [(0, 0, 0)] * LARGEST_CROWD
+    assert since.count(None) == 1, "all is read once, whoever asked first"
+
+
+def test_nobody_waits_for_ever_for_a_database_that_hangs(
+    analyst: Analyst, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(analyst_module, "_LONGEST_WAIT", 0.01)
+    whole, begun, go_on = memory.read, Event(), Event()
+
+    def hang(*given: object) -> Read:
+        begun.set()
+        assert go_on.wait(10)
+        return whole(*given)
+
+    monkeypatch.setattr(memory, "read", hang)
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(counted, analyst)
+        try:
+            assert begun.wait(10)
+            with pytest.raises(ArchiveBusyError):
+                analyst.trend(Question())
+        finally:
+            go_on.set()
+    assert asked.result() == (0, 0, 0)
+    assert counted(analyst) == (0, 0, 0)
 
 
 def test_only_the_newest_are_kept_and_older_times_are_read_when_asked_for(

@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import pytest
 
-from service.statistics.charts import Chart, individuals_chart, share_chart
+from service.statistics.charts import Chart, Point, individuals_chart, share_chart
 
 
 def signals(chart: Chart) -> list[str | None]:
@@ -81,6 +81,8 @@ def test_too_few_points_have_no_limits_and_too_few_parts_no_value() -> None:
     assert {(point.low, point.high, point.signal) for point in chart.points} == {(None, None, None)}
     with_gap = share_chart([1] * 9, [50] * 4 + [19] + [50] * 4, 20)
     assert [point.value is None for point in with_gap.points] == [False] * 4 + [True] + [False] * 4
+    assert with_gap.points[4] == Point(None), "limits of 19 parts would stretch the scale of all others"
+    assert share_chart([1] * 9, [50] * 4 + [0] + [50] * 4, 20).points[4] == Point(None)
     assert with_gap.usable == 8
     assert with_gap.centre == pytest.approx(8 / 400)
 
@@ -92,3 +94,27 @@ def test_a_line_without_a_reject_or_without_a_good_part_is_in_control(count: int
     assert set(signals(chart)) == {None}
     assert share_chart([], [], 20).points == ()
     assert set(signals(individuals_chart([0.3] * 12))) == {None}
+
+
+def in_control(parts: int, share: float) -> list[str]:
+    """Signals of 40 charts of 100 samples of a line that does not change."""
+    chance = random.Random(parts)  # noqa: S311
+    found = []
+    for _ in range(40):
+        counts = [sum(chance.random() < share for _ in range(parts)) for _ in range(100)]
+        found += [signal for signal in signals(share_chart(counts, [parts] * 100, 20)) if signal]
+    return found
+
+
+@pytest.mark.parametrize(("parts", "share"), [(20, 0.005), (25, 0.02), (50, 0.002)])
+def test_a_line_that_hardly_rejects_does_not_alarm_at_nothing(parts: int, share: float) -> None:
+    """Three sigma and runs of eight take counts for symmetric: they would alarm at 5 to 20 % of these."""
+    assert len(in_control(parts, share)) < 0.002 * 4000
+
+
+def test_few_rejects_still_signal_when_they_are_too_many() -> None:
+    counts = [0, 0, 1, 0, 0, 0, 0, 0, 1, 0, 0, 0, 5]
+    chart = share_chart(counts, [50] * 13, 20)
+    assert signals(chart) == [None] * 12 + ["above"]
+    good = share_chart([50 - count for count in counts], [50] * 13, 20)
+    assert signals(good) == [None] * 12 + ["below"]

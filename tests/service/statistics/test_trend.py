@@ -94,6 +94,13 @@ def test_with_a_shift_buckets_of_other_shifts_are_left_out() -> None:
     assert [bucket.shift for bucket in found.buckets] == ["18:00"]
 
 
+def test_a_time_that_begins_just_after_a_shift_does_lies_in_that_shift() -> None:
+    plant = PlantTime(BERLIN.zone, BERLIN.zone_name, read_shifts("06:30,18:30"))
+    since = BEGIN + timedelta(minutes=45)
+    found = trend_of(SOME, Question(by="hour", since=since), plant, BEGIN + timedelta(hours=1.9))
+    assert [(bucket.shift, bucket.inspected) for bucket in found.buckets] == [("06:30", 1), ("06:30", 1)]
+
+
 def test_an_empty_archive_has_no_buckets() -> None:
     found = trend(inspected([]))
     assert (found.buckets, found.since, found.shortened) == ((), None, False)

@@ -1,0 +1,44 @@
+"""`glint pretrain`: a trunk from rendered pictures."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from training.options import DeviceName, Quiet, log_to_stderr, need_training_extra
+
+
+def pretrain(
+    out: Annotated[Path, typer.Argument(help="Folder for the trunk, the checkpoint and the log.")],
+    minutes: Annotated[
+        float, typer.Option(min=0.05, help="How long to train, earlier runs included.")
+    ] = 60.0,
+    images: Annotated[
+        int | None, typer.Option(min=1, help="Train on so many pictures instead, however long it takes.")
+    ] = None,
+    seed: Annotated[
+        int, typer.Option(min=0, max=2**32 - 1, help="Seed of the pictures and of the first weights.")
+    ] = 0,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint in OUT.")] = False,
+    device: Annotated[DeviceName, typer.Option(help="Where to train.")] = "auto",
+    quiet: Quiet = False,
+) -> None:
+    """Pretrain a trunk on rendered pictures, as the one that comes with Glint was; see docs/trunk.md.
+
+    Example: glint pretrain trunk/ --minutes 120, then glint train photos/ --trunk trunk/trunk.safetensors
+    """
+    need_training_extra()
+    from training.pretrain.config import PretrainConfig
+    from training.pretrain.run import pretrain as run
+
+    log_to_stderr()
+    config = PretrainConfig(
+        out,
+        minutes=None if images else minutes,
+        images=images,
+        seed=seed,
+        resume=resume,
+        device=device,
+        progress=not quiet,
+    )
+    typer.echo(f"Trunk: {run(config)}")
