@@ -4,9 +4,9 @@ A limit is a conformal quantile: with n held-out good photos, placing it just ab
 score lets at most (n + 1 - j) / (n + 1) of future good parts reach it, whatever the distribution
 (Vovk et al., Algorithmic Learning in a Random World, 2005; Angelopoulos & Bates, 2023, section 1).
 
-It is then raised half-way to the next held-out score, at most by what fp16 may be off: raising a limit only
-lowers the share of good parts that reach it, and a photo on which a limit rests is no longer turned by the
-rounding of another graph. A wider margin would let more defects pass, and the promise needs none.
+It is then raised half-way to the next held-out score, at most by half of what fp16 may be off: raising a
+limit only lowers the share of good parts that reach it, and a photo on which a limit rests is seldom turned by
+the rounding of another graph. A wider margin would let more defects pass, and the promise needs none.
 """
 
 import math
@@ -30,7 +30,7 @@ WEAK_CLASSIFIER = 0.8
 LARGEST_RAISE = 1.5
 
 # How far, on the scale 0..1 of the score, a limit is moved at most from the photo on which it rests.
-MARGIN = SCORE_TOLERANCE["fp16"]
+MARGIN = 0.5 * SCORE_TOLERANCE["fp16"]
 
 # A good photo is named when, without it, this share of the held-out defects more would reach the limit.
 WORTH_A_LOOK = 0.1

@@ -107,11 +107,11 @@ def test_something_must_be_asked_and_escapes_need_defects() -> None:
 
 
 @pytest.mark.parametrize("off", [-MARGIN, MARGIN])
-def test_a_graph_that_is_off_as_fp16_may_be_turns_no_photo_on_which_a_limit_rests(off: float) -> None:
+def test_a_graph_that_is_off_by_the_margin_turns_no_photo_on_which_a_limit_rests(off: float) -> None:
     """Directly above the good photo that sets the limit, every other graph would turn it."""
     seen = of([*np.linspace(1.0, 2.0, 198).tolist(), 3.0], [*([5.0] * 98), 2.5])
     for targets, rests_on in ((Targets(0.01), 2.0), (Targets(None, 0.01), 2.5)):
         limit = choose_for(seen, targets).limits.anomaly
         opinion = rests_on / (rests_on + limit)
         assert (opinion >= 0.5) == (opinion + 0.99 * off >= 0.5)
-        assert abs(opinion - 0.5) < 1.01 * MARGIN, "and no farther from it, which would let defects pass"
+        assert abs(opinion - 0.5) < 1.02 * MARGIN, "and no farther from it, which would let defects pass"
