@@ -5,8 +5,8 @@ score lets at most (n + 1 - j) / (n + 1) of future good parts reach it, whatever
 (Vovk et al., Algorithmic Learning in a Random World, 2005; Angelopoulos & Bates, 2023, section 1).
 
 It is then raised half-way to the next held-out score, at most by half of what fp16 may be off: raising a
-limit only lowers the share of good parts that reach it, and a photo on which a limit rests is seldom turned by
-the rounding of another graph. A wider margin would let more defects pass, and the promise needs none.
+limit only lowers the share of good parts that reach it, and a photo on which a limit rests is seldom turned
+by the rounding of another graph. A wider margin would let more defects pass, and the promise needs none.
 """
 
 import math
