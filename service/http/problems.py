@@ -56,6 +56,7 @@ _KNOWN: Mapping[str, tuple[int, str]] = {
     "part_not_named": (422, "The part is missing"),
     "bad_field": (422, "A field cannot be used"),
     "unknown_version": (404, "No such bundle"),
+    "unknown_shift": (404, "No such shift"),
     "activation_busy": (409, "Another bundle is being loaded"),
     "activation_failed": (409, "The bundle was not activated"),
     "no_shadow": (404, "Nothing runs in the shadow"),

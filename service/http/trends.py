@@ -23,7 +23,11 @@ if TYPE_CHECKING:
     from service.statistics.trend import Trend
 
 _PROBLEMS = problem_responses(
-    {404: "There is no archive.", 422: "A filter cannot be used.", 503: "The archive cannot be asked now."}
+    {
+        404: "There is no archive, or no such shift.",
+        422: "A filter cannot be used.",
+        503: "The archive cannot be asked now.",
+    }
 )
 _CSV = {
     200: {"description": "A table.", "content": {"text/csv": {"schema": {"type": "string"}}}},
@@ -228,12 +232,12 @@ def checked(analyst: "Analyst", question: Question) -> Question:
     """The question, if its shift is one of the plant's.
 
     Raises:
-        RequestError: `bad_field`.
+        RequestError: `unknown_shift`.
     """
     names = analyst.plant.shift_names
     if question.shift is not None and question.shift not in names:
         known = f"Use one of {', '.join(names)}." if names else "Set GLINT_SHIFTS to tell shifts apart."
-        raise RequestError("bad_field", f"The shift {question.shift!r} is not known.", known)
+        raise RequestError("unknown_shift", f"The shift {question.shift!r} is not known.", known)
     return question
 
 

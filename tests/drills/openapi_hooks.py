@@ -1,7 +1,8 @@
 """What the OpenAPI document cannot say, for schemathesis, which loads this file by `SCHEMATHESIS_HOOKS`.
 
 The variables GLINT_DRILL_INSPECTION and GLINT_DRILL_JUDGEMENT name an inspection that is in the archive and a
-judgement of it that came with a mask; GLINT_DRILL_UNJUDGED one that nobody has judged.
+judgement of it that came with a mask; GLINT_DRILL_UNJUDGED one that nobody has judged. GLINT_DRILL_PART and
+GLINT_DRILL_CANDIDATE name a part and a version of it that can run in the shadow.
 """
 
 import os
@@ -41,6 +42,10 @@ def before_call(context: Any, case: Any, kwargs: Any) -> None:
         case.path_parameters["inspection_id"] = os.environ["GLINT_DRILL_INSPECTION"]
     if "judgement_id" in (case.path_parameters or {}):
         case.path_parameters["judgement_id"] = os.environ["GLINT_DRILL_JUDGEMENT"]
+    if case.operation.path == "/parts/{part}/shadow":
+        case.path_parameters["part"] = os.environ["GLINT_DRILL_PART"]
+        if isinstance(case.body, dict):
+            case.body["version"] = os.environ["GLINT_DRILL_CANDIDATE"]
     (case.query or {}).pop("cursor", None)
     if case.operation.path.endswith("/judgements") and isinstance(case.body, dict):
         # A label may contradict the verdict, and not any text is a picture or the id of a judgement.

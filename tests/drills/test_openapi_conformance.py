@@ -41,6 +41,7 @@ def test_the_service_does_what_its_openapi_document_says(tmp_path: Path, drill_r
     key, _ = add_key(file, "conformance", "admin")
     # Of schemathesis' own photos some are one black pixel; this part's gate lets them pass.
     make_tiny_bundle(tmp_path / "bundles", quality=QualityGate(limits={}))
+    candidate = make_tiny_bundle(tmp_path / "bundles", version="20251201-000000")
     options = ("--keys", str(file), "--open-health")
     with serving(tmp_path / "bundles", *options, archive=tmp_path / "archive") as live:
         unjudged, known = (post(live.port, photo, headers={"x-api-key": key}) for photo in photos(2))
@@ -59,6 +60,8 @@ def test_the_service_does_what_its_openapi_document_says(tmp_path: Path, drill_r
                 "GLINT_DRILL_INSPECTION": known.answer["id"],
                 "GLINT_DRILL_JUDGEMENT": judgement,
                 "GLINT_DRILL_UNJUDGED": unjudged.answer["id"],
+                "GLINT_DRILL_PART": candidate.parent.name,
+                "GLINT_DRILL_CANDIDATE": candidate.name,
             },
             capture_output=True,
             text=True,

@@ -54,10 +54,12 @@ def test_the_places_of_one_part(client: TestClient) -> None:
 
 
 def test_what_cannot_be_asked_is_named(client: TestClient, start: StartClient) -> None:
-    for query in ("by=week", "shift=06:00", "from=yesterday", "colour=red"):
+    for query in ("by=week", "shift=06:00:00", "from=yesterday", "colour=red"):
         answer = client.get(f"/numbers/trend?{query}")
         assert (answer.status_code, answer.json()["code"]) == (422, "bad_field"), query
-    assert "GLINT_SHIFTS" in client.get("/numbers/trend?shift=06:00").json()["detail"]
+    unknown = client.get("/numbers/trend?shift=06:00")
+    assert (unknown.status_code, unknown.json()["code"]) == (404, "unknown_shift")
+    assert "GLINT_SHIFTS" in unknown.json()["detail"]
     without = start(archive="none")
     for path in ("/numbers/trend", "/numbers/places?part=bracket"):
         assert without.get(path).json()["code"] == "archive_off"
