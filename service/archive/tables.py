@@ -82,7 +82,7 @@ inspections = Table(
     # Of two equal requests at the same time, the database lets one in.
     Index("ux_inspections_request", "part", "request_key", unique=True),
     # Numbers are counted in it, without a look at the wide rows.
-    Index("ix_inspections_counts", "part", "verdict", "needs_review", "time"),
+    Index("ix_inspections_counts", "part", "verdict", "needs_review", "time", "bundle_version"),
 )
 
 # What a person is to look at, or has looked at: one row an inspection, with what stands of its judgements.

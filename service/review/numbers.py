@@ -108,7 +108,7 @@ def _within(column: ReadOnlyColumnCollection[str, Any], period: Period) -> list[
 
 
 def _named(period: Period) -> list[ColumnElement[bool]]:
-    """What only the wide rows say. A camera's are found by its index; a version has none."""
+    """What the reviews do not say. A camera's are found by its index, a version's counted in its own."""
     column = inspections.c
     conditions: list[ColumnElement[bool]] = []
     if period.camera is not None:

@@ -49,6 +49,7 @@ SAMPLED = 0.01
 JUDGED = 0.25
 CHUNK = 5000
 PLANT = {"GLINT_SHIFTS": "06:00,14:00,22:00", "GLINT_TIME_ZONE": "Europe/Berlin"}
+SERVING = "20260102-000000"
 CANDIDATE = "20260101-000000"  # a bundle that has judged all of them in the shadow
 FLIPPED = 0.01
 PAINTS = {"clean": clean_photo, "scratched": scratched_photo, "anomalous": anomalous_photo}
@@ -78,7 +79,7 @@ def main() -> None:
     given = arguments()
     with tempfile.TemporaryDirectory(dir=given.folder) as name:
         folder = Path(name)
-        bundle = make_tiny_bundle(folder / "bundles", version="20260102-000000")
+        bundle = make_tiny_bundle(folder / "bundles", version=SERVING)
         make_tiny_bundle(folder / "bundles", version=CANDIDATE)
         filled = {size: fill(folder / str(size), bundle, size) for size in (SMALL, given.records)}
         with (
@@ -262,6 +263,7 @@ PAGES: dict[str, Ask] = {
     "numbers": get("/station/numbers"),
     "numbers of a week by hour": get("/station/numbers?days=7&by=hour"),
     "numbers of one camera and shift": get("/station/numbers?camera=cam1&shift=06:00&by=shift"),
+    "numbers of one bundle": get(f"/station/numbers?version={SERVING}"),
     "GET /numbers/trend": get("/numbers/trend?by=shift"),
     "GET /numbers/places": get("/numbers/places?part=bracket"),
     "limits, tried on 10,000 parts": get("/station/limits?last=10000&anomaly=2.5"),
