@@ -1,9 +1,11 @@
 """What is said of one photo: the fields shared by `POST /inspect` and `glint inspect --json`."""
 
+from collections.abc import Mapping
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from models.decision import Decision, Limits
 from models.quality import Reading
 
 
@@ -98,6 +100,37 @@ class Inspection(BaseModel):
     precision: str = Field(default="fp32", description="Of the graph that ran: fp32, fp16 or int8.")
     image: ImageFacts
     timings_ms: dict[str, float] = Field(description="Milliseconds spent per stage.")
+
+
+def inspection_of(
+    decision: Decision,
+    limits: Limits,
+    probabilities: Mapping[str, float],
+    anomaly_score: float | None,
+    **facts: Any,
+) -> Inspection:
+    """The inspection in which a photo was decided on so.
+
+    Args:
+        decision, limits: what the rule said, and where it fired.
+        probabilities: by class, as the rule saw them; empty if nothing can be said.
+        anomaly_score: likewise; None if nothing can be said.
+        facts: the other fields of `Inspection`.
+    """
+    return Inspection(
+        verdict=decision.verdict,
+        score=decision.score,
+        needs_review=decision.needs_review,
+        review_reasons=list(decision.review_reasons),
+        rules=list(decision.rules),
+        classifier=ClassifierOpinion(
+            probabilities=dict(probabilities),
+            defect_probability=decision.defect_probability,
+            limit=limits.classifier,
+        ),
+        anomaly=AnomalyOpinion(score=anomaly_score, limit=limits.anomaly),
+        **facts,
+    )
 
 
 def describe(inspection: Inspection) -> dict[str, Any]:

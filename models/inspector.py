@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from models.answer import AnomalyOpinion, ClassifierOpinion, ImageFacts, Inspection, Region
+from models.answer import ImageFacts, Inspection, Region, inspection_of
 from models.bundle import Bundle
 from models.cuda.options import CudaSettings
 from models.decision import INVALID, Decision, decide, invalid
@@ -189,19 +189,12 @@ class Inspector:
             regions = find_regions(self.photo_map(prepared, outputs), manifest.heatmap.limit, prepared.place)
         timings = {**prepared.timings_ms, **(timings_ms or {})}
         timings["decide"] = 1e3 * (time.perf_counter() - started)
-        return Inspection(
+        return inspection_of(
+            decision,
+            manifest.limits,
+            probabilities,
+            score,
             id=inspection_id or uuid.uuid4().hex,
-            verdict=decision.verdict,
-            score=decision.score,
-            needs_review=decision.needs_review,
-            review_reasons=list(decision.review_reasons),
-            rules=list(decision.rules),
-            classifier=ClassifierOpinion(
-                probabilities=probabilities,
-                defect_probability=decision.defect_probability,
-                limit=manifest.limits.classifier,
-            ),
-            anomaly=AnomalyOpinion(score=score, limit=manifest.limits.anomaly),
             regions=regions,
             quality=list(prepared.quality),
             part=manifest.part,

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from models.answer import AnomalyOpinion, ClassifierOpinion, ImageFacts, Inspection
+from models.answer import ImageFacts, Inspection, inspection_of
 from models.decision import CLEAN, INVALID, Decision, Limits, decide, invalid
 from models.manifest import Manifest
 from models.scores import GraphScores, PhotoScores
@@ -77,19 +77,12 @@ def records_of(photos: Iterable[PhotoScores], manifest: Manifest, limits: Limits
 def _inspection(photo: PhotoScores, decision: Decision, manifest: Manifest, limits: Limits) -> Inspection:
     known = decision.verdict != INVALID
     probabilities = dict(zip(manifest.classes, photo.probabilities, strict=True)) if known else {}
-    return Inspection(
+    return inspection_of(
+        decision,
+        limits,
+        probabilities,
+        photo.anomaly if known else None,
         id=photo.sha256[:32],
-        verdict=decision.verdict,
-        score=decision.score,
-        needs_review=decision.needs_review,
-        review_reasons=list(decision.review_reasons),
-        rules=list(decision.rules),
-        classifier=ClassifierOpinion(
-            probabilities=probabilities,
-            defect_probability=decision.defect_probability,
-            limit=limits.classifier,
-        ),
-        anomaly=AnomalyOpinion(score=photo.anomaly if known else None, limit=limits.anomaly),
         regions=[],
         part=manifest.part,
         bundle_version=manifest.version,

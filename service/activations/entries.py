@@ -11,6 +11,9 @@ class Actor:
     name: str
     key_id: str | None = None
 
+    def __str__(self) -> str:
+        return self.key_id or self.name
+
 
 ANYBODY = Actor("anybody")  # the service asks for no keys
 START = Actor("start")  # the service itself, when it starts

@@ -110,7 +110,7 @@ async def activate(part: str, activation: Activation, request: Request) -> Activ
         done.part,
         done.version,
         done.previous,
-        by.key_id or by.name,
+        by,
         inspection_id_of(request.scope),
         extra={"part": done.part, "key_id": by.key_id},
     )

@@ -122,7 +122,7 @@ async def begin_shadow(part: str, order: ShadowOrder, request: Request) -> Shado
         "In the shadow: part=%s version=%s by %s",
         part,
         order.version,
-        by.key_id or by.name,
+        by,
         extra={"part": part, "key_id": by.key_id},
     )
     return await asyncio.to_thread(_answer, request, status)
@@ -141,7 +141,7 @@ async def end_shadow(part: str, request: Request) -> None:
     log.info(
         "The shadow run of %s was ended by %s",
         part,
-        by.key_id or by.name,
+        by,
         extra={"part": part, "key_id": by.key_id},
     )
 

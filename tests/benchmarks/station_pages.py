@@ -62,7 +62,7 @@ class Filled:
 
     def __init__(self, live: Live, ids: Sequence[str], waiting: Sequence[str]) -> None:
         self.live = live
-        self._chance = random.Random(0)  # noqa: S311
+        self._chance = random.Random(0)
         self._ids = ids
         self._waiting = list(waiting)
 
@@ -149,7 +149,7 @@ def recorded(archive: Archive, bundle: Path) -> dict[str, Record]:
 
 def records(models: dict[str, Record], count: int) -> Sequence[Record]:
     """As many records as wanted, from a month ago until now."""
-    chance = random.Random(0)  # noqa: S311
+    chance = random.Random(0)
     begin, step = datetime.now(UTC) - timedelta(days=30), timedelta(days=30) / count
     verdicts = chance.choices([name for name, _ in SHARES], [share for _, share in SHARES], k=count)
     made = []

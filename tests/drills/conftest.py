@@ -7,6 +7,8 @@ from typing import Protocol
 
 import pytest
 
+from tests.service.archive.conftest import make_entry as make_entry
+
 RESULTS = "GLINT_DRILL_RESULTS"
 RESULTS_FILE = "drills.jsonl"
 

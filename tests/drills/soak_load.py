@@ -86,7 +86,7 @@ def album(folder: Path | None) -> list[Photo]:
     Args:
         folder: photos to choose from, in folders of its own or not; without it, those for the tiny bundle.
     """
-    chance = random.Random(7)  # noqa: S311
+    chance = random.Random(7)
     if folder is None:
         pictures = [photo.data for photo in photos(INSPECTED)]
     else:

@@ -59,7 +59,7 @@ def row(database: str, rounds: int) -> dict[str, str]:
 
 def drill(bundles: Path, folder: Path, database: str, rounds: int) -> str:
     """Kill the service so often; what was seen."""
-    chance = random.Random(7)  # noqa: S311
+    chance = random.Random(7)
     settings = {**SETTINGS, "GLINT_DATABASE_URL": database}
     store = folder / "photos"
     everything = Shots()

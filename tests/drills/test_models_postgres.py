@@ -16,7 +16,7 @@ from service.settings import Settings
 from service.shadow.comparison import ShadowVerdict
 from service.shadow.ledger import InArchive
 from tests.drills.postgres import Postgres, postgres_server
-from tests.service.archive.conftest import MakeEntry, make_entry, record  # noqa: F401
+from tests.service.archive.conftest import MakeEntry, record
 
 pytestmark = pytest.mark.drill
 
@@ -33,7 +33,7 @@ def verdict(inspection_id: str, version: str, said: str) -> ShadowVerdict:
 
 def test_models_on_postgres(
     postgres: Postgres,
-    make_entry: MakeEntry,  # noqa: F811
+    make_entry: MakeEntry,
     tmp_path: Path,
 ) -> None:
     settings = Settings.of(archive=str(tmp_path / "archive"), database_url=postgres.url, archive_free_bytes=0)

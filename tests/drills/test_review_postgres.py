@@ -23,7 +23,7 @@ from service.review.figures import Period
 from service.review.items import Wish
 from service.settings import Settings
 from tests.drills.postgres import Postgres, postgres_server
-from tests.service.archive.conftest import MakeEntry, make_entry, record, wait_until  # noqa: F401
+from tests.service.archive.conftest import MakeEntry, record, wait_until
 from tests.service.review.conftest import says
 from tests.service.review.drawings import drawing
 from tests.service.review.test_dataset import export
@@ -53,7 +53,7 @@ def archive(postgres: Postgres, tmp_path: Path) -> Iterator[Archive]:
 
 def test_review_on_postgres(
     archive: Archive,
-    make_entry: MakeEntry,  # noqa: F811
+    make_entry: MakeEntry,
     postgres: Postgres,
     tmp_path: Path,
 ) -> None:
@@ -96,7 +96,7 @@ def test_review_on_postgres(
 
 def test_a_database_of_before_is_brought_up_to_date(
     archive: Archive,
-    make_entry: MakeEntry,  # noqa: F811
+    make_entry: MakeEntry,
     postgres: Postgres,
 ) -> None:
     entry = make_entry("scratched")
@@ -131,7 +131,7 @@ def test_a_database_of_before_is_brought_up_to_date(
 
 def test_what_is_judged_while_retention_works_stays(
     archive: Archive,
-    make_entry: MakeEntry,  # noqa: F811
+    make_entry: MakeEntry,
 ) -> None:
     first, second = make_entry("scratched"), make_entry("scratched")
     for entry in (first, second):

@@ -15,7 +15,7 @@ from service.statistics import analyst as analyst_module
 from service.statistics.analyst import Analyst
 from service.statistics.question import Question
 from tests.drills.postgres import Postgres, postgres_server
-from tests.service.archive.conftest import MakeEntry, make_entry, record  # noqa: F401
+from tests.service.archive.conftest import MakeEntry, record
 from tests.service.archive.test_retention import make_older
 from tests.service.review.conftest import says
 from tests.service.review.drawings import drawing
@@ -30,7 +30,7 @@ def postgres() -> Iterator[Postgres]:
 
 def test_numbers_on_postgres(
     postgres: Postgres,
-    make_entry: MakeEntry,  # noqa: F811
+    make_entry: MakeEntry,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -23,7 +23,7 @@ JPEG = {"content-type": "image/jpeg"}
 
 @pytest.fixture
 def rng() -> random.Random:
-    return random.Random(7)  # noqa: S311
+    return random.Random(7)
 
 
 def readings(rng: random.Random, brightness: float = 0.5, sharpness: float = 0.1) -> dict[str, float]:
@@ -175,7 +175,7 @@ def calibrated(folder: Path) -> Path:
 
 def lamp(seed: int) -> float:
     """The light on one photo: it varies by some percent."""
-    return random.Random(seed).gauss(1.0, 0.04)  # noqa: S311
+    return random.Random(seed).gauss(1.0, 0.04)
 
 
 def part(seed: int, light: float) -> bytes:

@@ -28,7 +28,7 @@ def add_history(folder: Path, shifts: int = 30, each: int = 180, seed: int = 5) 
         found, _ = archive.page(Filters(), 500)
         clean = [record for record in found if record.verdict == "clean"]
         rejects = [record for record in found if record.verdict not in ("clean", "invalid")]
-        copies = _copies(clean, rejects, shifts, each, random.Random(seed))  # noqa: S311
+        copies = _copies(clean, rejects, shifts, each, random.Random(seed))
         with archive.holdings.database.writing() as connection:
             connection.execute(insert(inspections), [asdict(copy) for copy in copies])
     finally:

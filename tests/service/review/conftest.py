@@ -7,26 +7,23 @@ import pytest
 from service.archive.archive import Archive
 from service.review.desk import Desk
 from service.review.judgements import Decision, Opinion
-from tests.service.archive.conftest import (  # noqa: F401
-    MakeEntry,
-    archive,
-    folder,
-    make_entry,
-    record,
-    start_archive,
-)
+from tests.service.archive.conftest import MakeEntry, record
+from tests.service.archive.conftest import archive as archive
+from tests.service.archive.conftest import folder as folder
+from tests.service.archive.conftest import make_entry as make_entry
+from tests.service.archive.conftest import start_archive as start_archive
 
 Record = Callable[..., str]
 
 
 @pytest.fixture
-def desk(archive: Archive) -> Desk:  # noqa: F811
+def desk(archive: Archive) -> Desk:
     """The desk of `archive`."""
     return Desk(archive.holdings)
 
 
 @pytest.fixture
-def inspect(archive: Archive, make_entry: MakeEntry) -> Record:  # noqa: F811
+def inspect(archive: Archive, make_entry: MakeEntry) -> Record:
     """Record an inspection that shows `kind`, and give its id."""
 
     def inspect_one(kind: str = "scratched", **changes: object) -> str:

@@ -35,7 +35,7 @@ def test_a_share_beyond_its_limits_signals() -> None:
 
 def test_limits_widen_where_shares_vary_more_than_by_chance() -> None:
     """Laney: with tens of thousands of parts, a plain p-chart alarms at each."""
-    chance = random.Random(1)  # noqa: S311
+    chance = random.Random(1)
     totals = [50_000] * 40
     counts = [round(total * min(1, max(0, chance.gauss(0.05, 0.01)))) for total in totals]
     plain = 3 * math.sqrt(0.05 * 0.95 / 50_000)
@@ -98,7 +98,7 @@ def test_a_line_without_a_reject_or_without_a_good_part_is_in_control(count: int
 
 def in_control(parts: int, share: float) -> list[str]:
     """Signals of 40 charts of 100 samples of a line that does not change."""
-    chance = random.Random(parts)  # noqa: S311
+    chance = random.Random(parts)
     found = []
     for _ in range(40):
         counts = [sum(chance.random() < share for _ in range(parts)) for _ in range(100)]

@@ -3,6 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
+from service.archive.migrations.append_only import drop_append_only, make_append_only
+
 revision = "0002"
 down_revision = "0001"
 branch_labels = None
@@ -17,18 +19,7 @@ FROM inspections
 WHERE photo_state = 'kept' AND verdict <> 'invalid' AND (verdict <> 'clean' OR needs_review)
 """
 
-_SQLITE_TRIGGER = """
-CREATE TRIGGER judgements_{event} BEFORE {event} ON judgements
-BEGIN SELECT RAISE(ABORT, 'judgements are never changed or removed'); END
-"""
-_POSTGRES_FUNCTION = """
-CREATE FUNCTION refuse_judgement_change() RETURNS trigger LANGUAGE plpgsql AS
-$$ BEGIN RAISE EXCEPTION 'judgements are never changed or removed'; END $$
-"""
-_POSTGRES_TRIGGER = """
-CREATE TRIGGER judgements_{event} BEFORE {event} ON judgements
-FOR EACH ROW EXECUTE FUNCTION refuse_judgement_change()
-"""
+_FUNCTION = "refuse_judgement_change"
 
 
 def upgrade() -> None:
@@ -42,10 +33,8 @@ def upgrade() -> None:
 def downgrade() -> None:
     """Remove the tables, and with them every judgement."""
     op.drop_index("ix_inspections_counts", "inspections")
-    op.drop_table("judgements")
+    drop_append_only("judgements", _FUNCTION)
     op.drop_table("reviews")
-    if op.get_bind().dialect.name == "postgresql":
-        op.execute("DROP FUNCTION refuse_judgement_change")
 
 
 def _make_reviews() -> None:
@@ -99,8 +88,4 @@ def _make_judgements() -> None:
     )
     op.create_index("ix_judgements_time", "judgements", ["time"])
     op.create_index("ux_judgements_number", "judgements", ["inspection_id", "number"], unique=True)
-    sqlite = op.get_bind().dialect.name == "sqlite"
-    if not sqlite:
-        op.execute(_POSTGRES_FUNCTION)
-    for event in ("UPDATE", "DELETE"):
-        op.execute((_SQLITE_TRIGGER if sqlite else _POSTGRES_TRIGGER).format(event=event))
+    make_append_only("judgements", _FUNCTION)

@@ -3,23 +3,14 @@
 import sqlalchemy as sa
 from alembic import op
 
+from service.archive.migrations.append_only import drop_append_only, make_append_only
+
 revision = "0003"
 down_revision = "0002"
 branch_labels = None
 depends_on = None
 
-_SQLITE_TRIGGER = """
-CREATE TRIGGER activations_{event} BEFORE {event} ON activations
-BEGIN SELECT RAISE(ABORT, 'activations are never changed or removed'); END
-"""
-_POSTGRES_FUNCTION = """
-CREATE FUNCTION refuse_activation_change() RETURNS trigger LANGUAGE plpgsql AS
-$$ BEGIN RAISE EXCEPTION 'activations are never changed or removed'; END $$
-"""
-_POSTGRES_TRIGGER = """
-CREATE TRIGGER activations_{event} BEFORE {event} ON activations
-FOR EACH ROW EXECUTE FUNCTION refuse_activation_change()
-"""
+_FUNCTION = "refuse_activation_change"
 
 
 def upgrade() -> None:
@@ -32,10 +23,8 @@ def upgrade() -> None:
 def downgrade() -> None:
     """Remove the tables, and with them the history of activations."""
     op.drop_table("shadow_verdicts")
-    op.drop_table("activations")
+    drop_append_only("activations", _FUNCTION)
     _index_counts("part", "verdict", "needs_review", "time")
-    if op.get_bind().dialect.name == "postgresql":
-        op.execute("DROP FUNCTION refuse_activation_change")
 
 
 def _index_counts(*columns: str) -> None:
@@ -55,11 +44,7 @@ def _make_activations() -> None:
         sa.Column("key_id", sa.String(32)),
     )
     op.create_index("ix_activations_part", "activations", ["part", "number"])
-    sqlite = op.get_bind().dialect.name == "sqlite"
-    if not sqlite:
-        op.execute(_POSTGRES_FUNCTION)
-    for event in ("UPDATE", "DELETE"):
-        op.execute((_SQLITE_TRIGGER if sqlite else _POSTGRES_TRIGGER).format(event=event))
+    make_append_only("activations", _FUNCTION)
 
 
 def _make_shadow_verdicts() -> None:
