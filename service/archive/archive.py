@@ -31,7 +31,6 @@ from service.archive.retention import Retention
 from service.archive.status import ArchiveStatus
 from service.archive.store import open_store
 from service.archive.withdrawal import withdraw
-from service.errors import reason_of
 from service.settings import Settings
 
 # Questions that are answered at the same time, and how long the next one waits for its turn.
@@ -178,7 +177,7 @@ class Archive:
             ArchiveBusyError: when too many ask.
             ArchiveUnavailableError: when the database does not answer.
         """
-        with self._turn(), self._database.reading() as connection:
+        with self.holdings.reading() as connection:
             return page(connection, filters, limit, after)
 
     def find(self, inspection_id: str) -> Record:
@@ -189,7 +188,7 @@ class Archive:
             ArchiveBusyError: when too many ask.
             ArchiveUnavailableError: when the database does not answer.
         """
-        with self._turn(), self._database.reading() as connection:
+        with self.holdings.reading() as connection:
             record = find(connection, inspection_id)
         if record is None:
             raise UnknownInspectionError(inspection_id)
@@ -203,7 +202,7 @@ class Archive:
             ArchiveUnavailableError: when the database does not answer.
         """
         alike = Filters(camera=record.camera) if record.camera is not None else Filters(part=record.part)
-        with self._turn(), self._database.reading() as connection:
+        with self.holdings.reading() as connection:
             return neighbours(connection, record, alike, each)
 
     def picture(self, record: Record, path: str | None) -> bytes:
@@ -229,18 +228,13 @@ class Archive:
                 "no_overlay", "No overlay was drawn of this inspection.", "Ask for its image instead."
             )
         try:
-            with self._turn():
-                return self._store.read(path)
+            return self.holdings.picture(path)
         except FileNotFoundError:
             raise PictureError(
                 "photo_missing",
                 f"The store has no {path}, although nothing removed it.",
                 "Somebody else removed it, or GLINT_PHOTO_STORE names another store than at the time.",
             ) from None
-        except ArchiveBusyError:
-            raise
-        except Exception as error:  # each kind of store fails with errors of its own
-            raise ArchiveUnavailableError(reason_of(error)) from error
 
     @contextmanager
     def _turn(self) -> Iterator[None]:

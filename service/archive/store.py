@@ -24,6 +24,8 @@ SUFFIXES = {
 }
 _PARTIAL = ".partial"
 _PROBE = "probe"
+# How often a folder may vanish under a file that is being made: each time somebody else removed the last one.
+_TRIES = 100
 
 
 def path_of(inspection_id: str, time: datetime, suffix: str) -> str:
@@ -133,10 +135,12 @@ class LocalPhotoStore(PhotoStore):
 
     def _create(self, path: Path) -> int:
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
-        with suppress(FileNotFoundError):
-            return os.open(path, flags, 0o644)
-        # The folder is new, or was removed as empty a moment ago.
-        _make_folder(path.parent)
+        # The folder is new, or was removed as empty a moment ago, and may be again before the file is in it.
+        for _ in range(_TRIES):
+            with suppress(FileNotFoundError):
+                return os.open(path, flags, 0o644)
+            with suppress(FileNotFoundError):
+                _make_folder(path.parent)
         return os.open(path, flags, 0o644)
 
 

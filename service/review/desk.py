@@ -6,14 +6,13 @@ from datetime import UTC, datetime
 from sqlalchemy import func, select
 
 from models.decision import ANOMALOUS, CLEAN
-from service.archive.errors import ArchiveBusyError, ArchiveUnavailableError, UnknownInspectionError
+from service.archive.errors import UnknownInspectionError
 from service.archive.holdings import Holdings
 from service.archive.queries import find, find_all
 from service.archive.records import Record
 from service.archive.scored import RecentScores
 from service.archive.scores import recent_scores
 from service.archive.tables import reviews
-from service.errors import reason_of
 from service.review import queue
 from service.review.errors import HeldError, NoMaskError, UnknownJudgementError
 from service.review.figures import Numbers, Period
@@ -45,7 +44,7 @@ class Desk:
         Raises:
             UnknownInspectionError: when there is no such inspection.
         """
-        with self._holdings.turn(), self._database.reading() as connection:
+        with self._holdings.reading() as connection:
             past = history(connection, inspection_id)
             if not past and find(connection, inspection_id) is None:
                 raise UnknownInspectionError(inspection_id)
@@ -63,28 +62,23 @@ class Desk:
         if judgement.mask is None:
             raise NoMaskError
         try:
-            with self._holdings.turn():
-                return self._holdings.store.read(judgement.mask)
+            return self._holdings.picture(judgement.mask)
         except FileNotFoundError:
             raise NoMaskError from None
-        except ArchiveBusyError:
-            raise
-        except Exception as error:  # each kind of store fails with errors of its own
-            raise ArchiveUnavailableError(reason_of(error)) from error
 
     def waiting(self, wish: Wish, limit: int) -> list[Item]:
         """The first items of the queue."""
-        with self._holdings.turn(), self._database.reading() as connection:
+        with self._holdings.reading() as connection:
             return queue.waiting(connection, wish, limit, datetime.now(UTC))
 
     def counts(self, part: str | None = None) -> Counts:
         """How much there is to do, and how much was done."""
-        with self._holdings.turn(), self._database.reading() as connection:
+        with self._holdings.reading() as connection:
             return queue.counts(connection, part)
 
     def parts(self) -> list[str]:
         """The parts of which something is, or was, in the queue."""
-        with self._holdings.turn(), self._database.reading() as connection:
+        with self._holdings.reading() as connection:
             return list(connection.scalars(select(reviews.c.part).distinct().order_by(reviews.c.part)))
 
     def classes(self, part: str) -> list[str]:
@@ -94,22 +88,22 @@ class Desk:
             column.state == "judged", column.part == part, column.label.not_in((CLEAN, ANOMALOUS))
         )
         named = named.group_by(column.label).order_by(func.count().desc(), column.label)
-        with self._holdings.turn(), self._database.reading() as connection:
+        with self._holdings.reading() as connection:
             return [str(label) for label in connection.scalars(named)]
 
     def numbers(self, period: Period) -> Numbers:
         """What the judgements of a period say of the service."""
-        with self._holdings.turn(), self._database.reading() as connection:
+        with self._holdings.reading() as connection:
             return numbers(connection, period, self._holdings.samples)
 
     def recent_scores(self, part: str, version: str | None, last: int) -> RecentScores:
         """The scores of the newest `last` inspections of a part; None for the newest one's version."""
-        with self._holdings.turn(), self._database.reading() as connection:
+        with self._holdings.reading() as connection:
             return recent_scores(connection, part, version, last)
 
     def records(self, ids: Sequence[str]) -> list[Record]:
         """The inspections with these ids, in this order; those that are gone are left out."""
-        with self._holdings.turn(), self._database.reading() as connection:
+        with self._holdings.reading() as connection:
             return find_all(connection, ids)
 
     def take(self, holder: str, wish: Wish) -> str | None:

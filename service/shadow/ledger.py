@@ -97,7 +97,7 @@ class InArchive:
         from service.archive.shadows import pairs
 
         holdings = self._archive.holdings
-        with holdings.turn(), holdings.database.reading() as connection:
+        with holdings.reading() as connection:
             return Comparison(pairs(connection, part, version, active))
 
     def flips(self, part: str, version: str, active: str, limit: int) -> list[Flip]:
@@ -109,7 +109,7 @@ class InArchive:
         from service.archive.shadows import flips
 
         holdings = self._archive.holdings
-        with holdings.turn(), holdings.database.reading() as connection:
+        with holdings.reading() as connection:
             return flips(connection, part, version, active, limit)
 
 

@@ -6,8 +6,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from models.preprocessing import Preprocessing
-from service.archive.errors import ArchiveBusyError, ArchiveUnavailableError
-from service.errors import reason_of
+from service.archive.errors import ArchiveBusyError
 from service.plant_time import PlantTime
 from service.statistics.question import MOST_READ, Question
 
@@ -57,14 +56,14 @@ class Analyst:
             raise ArchiveBusyError
         try:
             self._memory = self._memory or Memory(MOST_READ)
-            with self._holdings.turn(), self._holdings.database.reading() as connection:
+            with self._holdings.reading() as connection:
                 # Not the time of the question: one that waited would seem to come from before what is kept.
                 found = self._memory.newest(connection, datetime.now(UTC))
         finally:
             self._lock.release()
         if question.until is None or not found.cut:
             return found
-        with self._holdings.turn(), self._holdings.database.reading() as connection:
+        with self._holdings.reading() as connection:
             # A time that is past, and may be before all that is kept.
             return read(connection, question.since, question.until, MOST_READ)
 
@@ -76,20 +75,15 @@ class Analyst:
         now = datetime.now(UTC)
         read = self._read(question)
         asked = chosen_of(read, question, self.plant, now)
-        with self._holdings.turn(), self._holdings.database.reading() as connection:
+        with self._holdings.reading() as connection:
             found = defects_of(connection, read, question, asked)
         return places_of(found, self._framing(question.part or ""), self._mask)
 
     def _mask(self, path: str) -> bytes | None:
         try:
-            with self._holdings.turn():
-                return self._holdings.store.read(path)
+            return self._holdings.picture(path)
         except FileNotFoundError:
             return None
-        except ArchiveBusyError:
-            raise
-        except Exception as error:  # each kind of store fails with errors of its own
-            raise ArchiveUnavailableError(reason_of(error)) from error
 
 
 def open_analyst(
