@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 CLEAN = "clean"
 ANOMALOUS = "anomalous"
@@ -21,6 +21,20 @@ Rule = Literal["classifier", "anomaly"]
 _JUST_BELOW_HALF = math.nextafter(0.5, 0.0)
 
 
+class Doubt(BaseModel):
+    """Between which values, low to high, the limits would lie had other photos been held out to choose them.
+
+    Attributes:
+        classifier: of the defect probability, 0..1; None where the classifier never fires.
+        anomaly: of the anomaly score, > 0.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    classifier: tuple[float, float] | None = None
+    anomaly: tuple[float, float]
+
+
 class Limits(BaseModel):
     """Where each rule fires.
 
@@ -28,6 +42,8 @@ class Limits(BaseModel):
         classifier: smallest defect probability (1 - p_clean) that counts as a defect, 0..1;
             None for a model without defect classes, whose classifier never fires.
         anomaly: smallest anomaly score that counts as a defect, > 0, unbounded.
+        doubt: a verdict that hangs on where in there the limits lie is one for a person to look at; None
+            if it is not known, and `review_band` tells instead.
         review_band: half-width of the band of `score` around 0.5 inside which a person should look.
     """
 
@@ -35,7 +51,19 @@ class Limits(BaseModel):
 
     classifier: float | None = Field(default=None, gt=0.0, le=1.0)
     anomaly: float = Field(gt=0.0, allow_inf_nan=False)
+    doubt: Doubt | None = None
     review_band: float = Field(default=0.02, ge=0.0, le=0.5)
+
+    @model_validator(mode="after")
+    def _around_the_limits(self) -> "Limits":
+        if self.doubt is None:
+            return self
+        if (self.doubt.classifier is None) != (self.classifier is None):
+            raise ValueError("doubt must name the classifier's range exactly where it has a limit")
+        for limit, around in ((self.classifier, self.doubt.classifier), (self.anomaly, self.doubt.anomaly)):
+            if limit is not None and around is not None and not around[0] <= limit <= around[1]:
+                raise ValueError("the range of a limit in doubt must hold the limit")
+        return self
 
 
 @dataclass(frozen=True)
@@ -96,13 +124,26 @@ def decide(
         verdict = ANOMALOUS if rules else CLEAN
     score = max(opinions)
     reasons = []
-    if abs(score - 0.5) < limits.review_band:
+    if _in_doubt(score, defect_probability, anomaly_score, limits):
         reasons.append("the score is near the limit")
     if defect_probability is not None and len(rules) == 1:
         reasons.append(f"only the {rules[0]} rule fired")
     if verdict == CLEAN and max(probabilities) > probabilities[0] and defect_probability is not None:
         reasons.append("a defect class is more probable than clean, but below its limit")
     return Decision(verdict, score, defect_probability, tuple(rules), bool(reasons), tuple(reasons))
+
+
+def _in_doubt(score: float, defect_probability: float | None, anomaly_score: float, limits: Limits) -> bool:
+    """Whether other limits that are as likely would have turned the verdict."""
+    doubt = limits.doubt
+    if doubt is None:
+        return abs(score - 0.5) < limits.review_band
+    seen = [(anomaly_score, doubt.anomaly)]
+    if defect_probability is not None and doubt.classifier is not None:
+        seen.append((defect_probability, doubt.classifier))
+    strict = any(value >= low for value, (low, _) in seen)
+    lax = any(value >= high for value, (_, high) in seen)
+    return strict and not lax
 
 
 def invalid(reasons: Sequence[str]) -> Decision:

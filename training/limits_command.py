@@ -87,6 +87,14 @@ def print_plan(plan: "Plan", console: Console | None = None) -> None:
     table.add_row("anomaly limit", f"{old.anomaly:.4g}", f"{new.anomaly:.4g}")
     if new.classifier is not None:
         table.add_row("classifier limit", _limit(old.classifier), _limit(new.classifier))
+    if new.doubt is not None:
+        table.add_row("in doubt, anomaly", _doubt(old.doubt and old.doubt.anomaly), _doubt(new.doubt.anomaly))
+        if new.classifier is not None:
+            table.add_row(
+                "in doubt, classifier",
+                _doubt(old.doubt and old.doubt.classifier),
+                _doubt(new.doubt.classifier),
+            )
     table.add_row("calibration photos: good rejected", _rejected(before), _rejected(after))
     table.add_row("calibration photos: defective passed", _passed(before), _passed(after))
     table.add_row("test photos: good rejected", *(_test_rejected(m) for m in (plan.before, plan.after)))
@@ -95,6 +103,10 @@ def print_plan(plan: "Plan", console: Console | None = None) -> None:
     console.print(table)
     for line in _words(plan):
         console.print(line, markup=False, soft_wrap=True)
+
+
+def _doubt(around: tuple[float, float] | None) -> str:
+    return "" if around is None else f"{around[0]:.4g} to {around[1]:.4g}"
 
 
 def _words(plan: "Plan") -> list[str]:

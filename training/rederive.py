@@ -16,6 +16,7 @@ from models.precision import Precision
 from models.scores import GraphScores, PhotoScores, file_of, read_graph_scores, read_photo_scores
 from models.session import open_session
 from models.variants import SCORE_TOLERANCE, why_not
+from training.doubt import choose_with_doubt
 from training.golden import difference_from_single
 from training.limits import ChosenLimits, HeldOutScores
 from training.packaging import BundleDraft
@@ -23,7 +24,7 @@ from training.recorded import held_out, judge, records_of
 from training.report.derived import Derivation, write_derived_report
 from training.sign_off import DEFECT_RATE
 from training.summary import Metrics, summarise
-from training.targets import Targets, cannot_be_met, check_askable, choose_for, set_by_hand
+from training.targets import Targets, cannot_be_met, check_askable, set_by_hand
 
 REPORT = "report.html"
 
@@ -89,7 +90,7 @@ def plan_limits(path: Path, asked: Targets | HandSet, defect_rate: float | None 
     conflict = ""
     if isinstance(asked, Targets):
         check_askable(asked, int(scores.defective.sum()))
-        chosen, conflict = choose_for(scores, asked), cannot_be_met(scores, asked)
+        chosen, conflict = choose_with_doubt(scores, asked), cannot_be_met(scores, asked)
     else:
         chosen = set_by_hand(scores, _limits_by_hand(manifest, asked))
     band = {"review_band": manifest.limits.review_band}

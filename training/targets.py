@@ -184,7 +184,7 @@ def _for_escapes(scores: HeldOutScores, max_escapes: float) -> ChosenLimits:
     bad = np.sort(levels[scores.defective])
     rank = max(1, math.floor((len(bad) + 1) * max_escapes + 1e-9))
     level = _with_margin(float(bad[min(rank, len(bad)) - 1]), levels)
-    return _with_origins(scores, _limits_at(level, reference), BY_ESCAPES, max_escapes)
+    return _with_origins(scores, limits_at(level, reference), BY_ESCAPES, max_escapes)
 
 
 def _reference(scores: HeldOutScores) -> Limits:
@@ -207,8 +207,8 @@ def _levels(scores: HeldOutScores, reference: Limits) -> Scores:
     return np.asarray(np.maximum(anomaly, [classifier_opinion(p, limit) for p in seen]), dtype=np.float64)
 
 
-def _limits_at(level: float, reference: Limits) -> Limits:
-    """The limits at which each rule fires exactly when its opinion reaches `level`, 0..1."""
+def limits_at(level: float, reference: Limits) -> Limits:
+    """The limits at which each rule fires exactly when its opinion by `reference` reaches `level`, 0..1."""
     anomaly = reference.anomaly * level / (1.0 - level)
     classifier = reference.classifier
     if classifier is not None:

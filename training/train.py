@@ -26,6 +26,7 @@ from training.config import TrainConfig
 from training.data.layouts import read_dataset
 from training.data.samples import Dataset, Sample, check_trainable
 from training.data.splits import Split, split_dataset
+from training.doubt import choose_with_doubt
 from training.evaluation import Metrics, Record, inspect_samples, summarise
 from training.export import FEWEST_COMPARED, check_exportable, compare_with_torch, export_graphs
 from training.finetune import finetune
@@ -38,7 +39,7 @@ from training.progress import track
 from training.quality import calibration_reference, check_gate_names, learn_gate
 from training.recorded import scores_of
 from training.report import write_report
-from training.targets import Targets, check_askable, choose_for
+from training.targets import Targets, check_askable
 from training.trunk import TrunkWeights, load_trunk
 from training.variants.write import write_variants
 from training.views import LabelledImages
@@ -126,7 +127,7 @@ def train(config: TrainConfig) -> Trained:
             classes=classes,
             preprocessing=preprocessing,
             trunk=weights.provenance,
-            chosen=choose_for(scores, targets),
+            chosen=choose_with_doubt(scores, targets),
             agreement=agreement,
             quality=gate,
             calibration=calibration_reference(

@@ -31,10 +31,17 @@ def limit_rows(manifest: Manifest) -> list[LimitRow]:
         else f"defect probability \u2265\u00a0{limits.classifier:.4g}"
     )
     anomaly = f"anomaly score \u2265\u00a0{limits.anomaly:.4g}"
+    if limits.doubt:
+        classifier += _in_doubt(limits.doubt.classifier)
+        anomaly += _in_doubt(limits.doubt.anomaly)
     return [
         LimitRow("classifier", classifier, _asked(origins.classifier), origins.classifier),
         LimitRow("anomaly", anomaly, _asked(origins.anomaly), origins.anomaly),
     ]
+
+
+def _in_doubt(around: tuple[float, float] | None) -> str:
+    return "" if around is None else f" (in doubt from {around[0]:.4g} to {around[1]:.4g})"
 
 
 def _asked(origin: LimitOrigin | None) -> str:

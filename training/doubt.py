@@ -1,0 +1,65 @@
+"""How much limits hang on which photos happened to be held out: the bootstrap.
+
+The photos are drawn again and again from themselves, good and defective ones each as many as they are, and
+the limits chosen anew (the percentile interval of Efron and Tibshirani, An Introduction to the Bootstrap,
+1993, chapter 13). Most of these limits lie in a range; a verdict that hangs on where in it is in doubt.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from models.decision import Doubt, Limits
+from training.limits import MARGIN, ChosenLimits, HeldOutScores
+from training.targets import Targets, choose_for, limits_at
+
+DRAWS = 200
+# The range holds this share of the draws.
+LIKELY = 0.8
+
+Rows = npt.NDArray[np.integer[Any]]
+
+
+def choose_with_doubt(scores: HeldOutScores, targets: Targets) -> ChosenLimits:
+    """`choose_for`, and in the limits the range in which they would lie with other held-out photos.
+
+    A range always holds its limit, and is never narrower than what the rounding of another graph may turn.
+    The same photos give the same range.
+
+    Raises:
+        UsageError: see `choose_for`.
+    """
+    chosen = choose_for(scores, targets)
+    generator = np.random.default_rng(0)
+    kinds = [np.flatnonzero(kind) for kind in (~scores.defective, scores.defective)]
+    drawn = [choose_for(_draw(scores, kinds, generator), targets).limits for _ in range(DRAWS)]
+    doubt = _doubt(chosen.limits, drawn)
+    return replace(chosen, limits=chosen.limits.model_copy(update={"doubt": doubt}))
+
+
+def _draw(scores: HeldOutScores, kinds: Sequence[Rows], generator: np.random.Generator) -> HeldOutScores:
+    rows = np.concatenate([generator.choice(kind, len(kind)) for kind in kinds if len(kind)])
+    p = scores.defect_probability
+    return HeldOutScores(scores.anomaly[rows], None if p is None else p[rows], scores.defective[rows])
+
+
+def _doubt(limits: Limits, drawn: Sequence[Limits]) -> Doubt:
+    around = [limits, limits_at(0.5 - MARGIN, limits), limits_at(0.5 + MARGIN, limits)]
+    classifier = None
+    if limits.classifier is not None:
+        classifier = _range(
+            [each.classifier for each in drawn if each.classifier is not None],
+            [each.classifier for each in around if each.classifier is not None],
+        )
+    return Doubt(
+        classifier=classifier,
+        anomaly=_range([each.anomaly for each in drawn], [each.anomaly for each in around]),
+    )
+
+
+def _range(drawn: Sequence[float], around: Sequence[float]) -> tuple[float, float]:
+    low, high = np.quantile(drawn, [0.5 - 0.5 * LIKELY, 0.5 + 0.5 * LIKELY])
+    return min(float(low), *around), max(float(high), *around)
