@@ -12,6 +12,7 @@ from models.errors import UsageError
 from training.options import need_training_extra
 
 if TYPE_CHECKING:
+    from models.decision import Limits
     from training.rederive import HandSet, Plan
     from training.summary import Metrics
     from training.targets import Outcome, Targets
@@ -87,14 +88,9 @@ def print_plan(plan: "Plan", console: Console | None = None) -> None:
     table.add_row("anomaly limit", f"{old.anomaly:.4g}", f"{new.anomaly:.4g}")
     if new.classifier is not None:
         table.add_row("classifier limit", _limit(old.classifier), _limit(new.classifier))
-    if new.doubt is not None:
-        table.add_row("in doubt, anomaly", _doubt(old.doubt and old.doubt.anomaly), _doubt(new.doubt.anomaly))
-        if new.classifier is not None:
-            table.add_row(
-                "in doubt, classifier",
-                _doubt(old.doubt and old.doubt.classifier),
-                _doubt(new.doubt.classifier),
-            )
+    for rule in ("anomaly", "classifier"):
+        if _doubt(new, rule):
+            table.add_row(f"in doubt, {rule}", _doubt(old, rule), _doubt(new, rule))
     table.add_row("calibration photos: good rejected", _rejected(before), _rejected(after))
     table.add_row("calibration photos: defective passed", _passed(before), _passed(after))
     table.add_row("test photos: good rejected", *(_test_rejected(m) for m in (plan.before, plan.after)))
@@ -105,7 +101,9 @@ def print_plan(plan: "Plan", console: Console | None = None) -> None:
         console.print(line, markup=False, soft_wrap=True)
 
 
-def _doubt(around: tuple[float, float] | None) -> str:
+def _doubt(limits: "Limits", rule: str) -> str:
+    """Where another choice of photos would have put a rule's limit; empty where nothing is known of it."""
+    around = None if limits.doubt is None else getattr(limits.doubt, rule)
     return "" if around is None else f"{around[0]:.4g} to {around[1]:.4g}"
 
 
