@@ -12,6 +12,7 @@ from models.networks.padim import Embedding, PadimConfig, Smoothing, projection_
 from models.networks.resnet import LAYER_CHANNELS
 
 _POSITIONS_AT_ONCE = 32
+_LENGTH = 8.0
 
 # Covariances float32 [P, d, d] of n photos to what is inverted, before anything is added to the diagonal.
 Regularise = Callable[[Tensor, int], Tensor]
@@ -25,6 +26,7 @@ class Fit:
         layers: which of layer1-3 are used.
         regularise: what is done to the covariances.
         neighbours: each patch may belong to any Gaussian up to so many cells away.
+        one_length: bring each patch's embedding to the same length, so that contrast counts for little.
         trimmed: share of the training photos with the largest scores that is left out of a second fit.
     """
 
@@ -33,6 +35,7 @@ class Fit:
     layers: tuple[int, ...] = (1, 2, 3)
     regularise: Regularise | None = None
     neighbours: int = 0
+    one_length: bool = False
     trimmed: float = 0.0
 
 
@@ -97,6 +100,7 @@ FITS = (
     Fit("10 % of the mean variance on the diagonal", regularise=_relative(0.1)),
     Fit("covariance shrunk by the data's own measure (OAS)", regularise=_oracle_approximating),
     Fit("covariance 20 % towards the mean one", regularise=_towards_mean(0.2)),
+    Fit("embeddings brought to one length", one_length=True),
     Fit("any Gaussian up to one cell away", neighbours=1),
     Fit("the strangest 5 % of training photos left out", trimmed=0.05),
 )
@@ -139,15 +143,19 @@ def score(found: Tensor, reading: Reading, config: PadimConfig) -> Tensor:
     return values.topk(max(1, round(reading.share * values.shape[1])), dim=1).values.mean(dim=1)
 
 
-def _embedding(fit: Fit) -> Embedding:
-    matrix = projection_matrix(fit.config)
+def _embedding(fit: Fit) -> Callable[[Sequence[Tensor]], Tensor]:
+    """Layers of the trunk to embeddings float32 [N, d, h, w]."""
     used = torch.cat(
         [
             torch.full((channels, 1), float(number in fit.layers))
             for number, channels in enumerate(LAYER_CHANNELS, start=1)
         ]
     )
-    return Embedding(matrix * used, fit.config.stride)
+    project = Embedding(projection_matrix(fit.config) * used, fit.config.stride)
+    if not fit.one_length:
+        return project
+    # The length that embeddings of this network have on average: the diagonal's addition means the same.
+    return lambda layers: F.normalize(project(layers), dim=1) * _LENGTH
 
 
 def _fitted(x: Tensor, fit: Fit) -> tuple[Tensor, Tensor]:
