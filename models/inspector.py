@@ -4,7 +4,7 @@ import math
 import time
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -105,10 +105,16 @@ class Inspector:
         Raises:
             PhotoError: when it cannot be inspected.
         """
+        started = time.perf_counter()
+        photo = decode_photo(data, white_level=self.manifest.preprocessing.white_level, limits=limits)
+        decode = 1e3 * (time.perf_counter() - started)
+        prepared = self.prepare_photo(photo)
+        return replace(prepared, timings_ms={"decode": decode, **prepared.timings_ms})
+
+    def prepare_photo(self, photo: Photo) -> Prepared:
+        """Resize a decoded photo, and read its quality off it."""
         preprocessing = self.manifest.preprocessing
         started = time.perf_counter()
-        photo = decode_photo(data, white_level=preprocessing.white_level, limits=limits)
-        decoded = time.perf_counter()
         tensor = preprocessing.apply(photo.pixels)
         place = preprocessing.place(photo.height, photo.width)
         resized = time.perf_counter()
@@ -116,8 +122,7 @@ class Inspector:
         readings = measure(tensor, place, bit_depth=photo.bit_depth, thumbnail=gate.thumbnail)
         quality = tuple(gate.judge(readings))
         timings = {
-            "decode": 1e3 * (decoded - started),
-            "resize": 1e3 * (resized - decoded),
+            "resize": 1e3 * (resized - started),
             "quality": 1e3 * (time.perf_counter() - resized),
         }
         return Prepared(photo, tensor, place, quality, timings)

@@ -8,6 +8,7 @@ import typer
 from rich.console import Console
 
 from models.errors import UsageError
+from training.gauge_command import gauge
 from training.limits_command import limits
 from training.options import DefectRate, DeviceName, Quiet, log_to_stderr, need_training_extra
 from training.pretrain_command import pretrain
@@ -207,6 +208,7 @@ def render(
     render_parts(out, good=good, scratched=scratched, seed=seed, progress=not quiet)
 
 
+app.command()(gauge)
 app.command()(limits)
 app.command()(pretrain)
 

@@ -1,10 +1,7 @@
 """Inspecting photos whose truth is known, by the very path that the service takes."""
 
-from collections import deque
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +15,7 @@ from models.errors import DatasetError, PhotoError
 from models.inspector import Inspector, Outputs, Prepared
 from models.precision import WantedPrecision
 from models.session import Device
+from training.ahead import work_ahead
 from training.data.layouts import read_dataset
 from training.data.samples import Sample, Skipped
 from training.progress import track
@@ -32,11 +30,9 @@ __all__ = [
     "inspect_samples",
     "made_from",
     "summarise",
+    "unseen_samples",
 ]
 
-# Decoded photos held ready while the graph runs; each may take tens of megabytes.
-_AHEAD = 4
-_DECODERS = 2
 _FLOAT16_MAX = np.float32(np.finfo(np.float16).max)
 
 
@@ -88,13 +84,9 @@ def inspect_samples(
     A photo that the service would refuse gets an `invalid` answer that gives the reason.
     """
     records = []
-    upcoming = iter(samples)
-    with ThreadPoolExecutor(_DECODERS) as pool:
-        ahead = deque(pool.submit(_prepare, inspector, sample) for sample in islice(upcoming, _AHEAD))
-        for sample in track(samples, title, enabled=progress):
-            prepared = ahead.popleft().result()
-            ahead.extend(pool.submit(_prepare, inspector, following) for following in islice(upcoming, 1))
-            records.append(_record(inspector, sample, prepared))
+    prepared = work_ahead(lambda sample: _prepare(inspector, sample), samples)
+    for sample, each in zip(track(samples, title, enabled=progress), prepared, strict=True):
+        records.append(_record(inspector, sample, each))
     return records
 
 
@@ -106,6 +98,16 @@ def made_from(bundle: Bundle) -> set[str]:
     """
     used = [item for item in bundle.splits() if item.split in ("train", "calibration")]
     return {digest for item in used for digest in (item.sha256, item.pixels_sha256)} - {""}
+
+
+def unseen_samples(bundle: Bundle, samples: Iterable[Sample]) -> list[Sample]:
+    """Those that a bundle was neither trained nor calibrated on.
+
+    Raises:
+        BundleError: when its record cannot be read.
+    """
+    seen = made_from(bundle)
+    return [sample for sample in samples if seen.isdisjoint((sample.sha256, sample.pixels_sha256))]
 
 
 def evaluate_bundle(
@@ -130,8 +132,7 @@ def evaluate_bundle(
     inspector = Inspector.load(bundle, device, precision=precision)
     manifest = inspector.manifest
     dataset = read_dataset(photos, white_level=manifest.preprocessing.white_level, progress=progress)
-    seen = made_from(inspector.bundle)
-    unseen = [s for s in dataset.samples if seen.isdisjoint((s.sha256, s.pixels_sha256))]
+    unseen = unseen_samples(inspector.bundle, dataset.samples)
     n_seen = len(dataset.samples) - len(unseen)
     chosen = list(dataset.samples) if include_all else unseen
     if not chosen:
