@@ -2,10 +2,8 @@
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
-from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -20,13 +18,13 @@ from tests.tiny_bundle import (
     scratched_photo,
     unmeasurable_photo,
 )
+from tests.training.pages import Balance, plots
 from tests.training.photos import paint_folder, painted_sample
 from training.data.layouts import read_dataset
 from training.data.samples import Dataset, Sample, Skipped
 from training.evaluation import inspect_samples, summarise
 from training.report import write_report
 
-VOID = {"meta", "img", "br", "line", "rect", "circle", "polyline"}
 HISTORY = [
     {"epoch": 0, "calibration_loss": 1.5, "calibration_accuracy": 0.7},
     *(
@@ -91,11 +89,10 @@ def test_it_needs_nothing_from_outside(write: Write, photos: Sequence[Sample]):
 
 def test_it_is_well_formed(write: Write, photos: Sequence[Sample]):
     page = write(photos, history=HISTORY)
-    checker = _Balance()
+    checker = Balance()
     checker.feed(page)
     assert checker.open == []
-    plots = _plots(page)
-    assert len(plots) == 7  # ROC, three histograms, reliability, two training curves
+    assert len(plots(page)) == 7  # ROC, three histograms, reliability, two training curves
 
 
 def test_it_says_what_it_is_and_what_was_found(write: Write, photos: Sequence[Sample]):
@@ -150,13 +147,13 @@ def test_without_defects_each_section_says_why_it_is_empty(write: Write, tmp_pat
     assert "There is no defective test photo." in page
     assert "no defective test photo has a mask" in page
     assert "no classifier was fine-tuned" in page
-    assert len(_plots(page)) == 2  # histograms of the combined and the anomaly score
+    assert len(plots(page)) == 2  # histograms of the combined and the anomaly score
 
 
 def test_without_any_test_photo_it_says_that_nothing_is_known(write: Write):
     page = write([])
     assert "nothing is known of how it does" in page
-    assert _plots(page) == []
+    assert plots(page) == []
 
 
 def test_photos_without_a_verdict_are_named_and_not_called_clean(write: Write, tmp_path: Path):
@@ -202,7 +199,7 @@ def test_no_bar_straddles_the_limit(write: Write, tmp_path: Path):
         painted_sample(tmp_path / "p" / f"{i}.png", _spotted(i), "clean" if i < 20 else "dent")
         for i in range(40)
     ]
-    for plot in _plots(write(samples)):
+    for plot in plots(write(samples)):
         lines = [item for item in plot if item.get("class") == "limit"]
         bars = [item for item in plot if str(item.get("class")).startswith("bar-")]
         for limit in (float(item.get("x1", "nan")) for item in lines):
@@ -221,29 +218,6 @@ def test_it_stays_small_however_large_the_photos_are(write: Write, tmp_path: Pat
         label = "clean" if index % 2 else f"class{index}"
         samples.append(painted_sample(tmp_path / "p" / f"{index}.png", noise, label))
     assert len(write(samples)) < 4_000_000
-
-
-class _Balance(HTMLParser):
-    """Keeps the elements that are open; fails on one that is closed out of turn."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.open: list[str] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        assert tag in VOID
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-
-def _plots(page: str) -> list[ElementTree.Element]:
-    found = re.findall(r"<svg.*?</svg>", page, flags=re.DOTALL)
-    return [ElementTree.fromstring(text) for text in found]  # noqa: S314 (our own page)
 
 
 def _spotted(index: int) -> np.ndarray:

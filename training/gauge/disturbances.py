@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import cv2
 import numpy as np
@@ -63,19 +63,26 @@ class Disturbance:
 
         What moves in from outside repeats the edge. A grey photo stays grey. Rounded once, at the end.
         """
-        changed = pixels.astype(np.float32)
+        red, green, blue = cv2.split(pixels)
+        if np.array_equal(red, green) and np.array_equal(red, blue):
+            changed = self._apply(red, place)
+            return np.asarray(cv2.merge([changed, changed, changed]), dtype=np.uint8)
+        return self._apply(pixels, place)
+
+    def _apply(self, pixels: npt.NDArray[Any], place: Placement) -> npt.NDArray[np.uint8]:
+        """The same for uint8 [H, W] or [H, W, 3], with noise in each value of its own."""
+        changed = pixels
         if self.right or self.down:
             x = self.right * place.photo_width / place.width
             y = self.down * place.photo_height / place.height
-            changed = _moved(changed, x, y)
-        if self.gain != 1.0:
-            changed *= np.float32(self.gain)
+            changed = _moved(pixels, x, y)
+        changed = changed.astype(np.float32, copy=False)
+        noise = changed
         if self.noise:
-            grey = bool((pixels[..., :1] == pixels[..., 1:]).all())
-            shape = (*pixels.shape[:2], 1 if grey else 3)
-            drawn = np.random.default_rng(self.seed).standard_normal(shape, dtype=np.float32)
-            changed += np.float32(self.noise) * drawn
-        return np.clip(np.rint(changed), 0, 255).astype(np.uint8)
+            noise = np.random.default_rng(self.seed).standard_normal(changed.shape, dtype=np.float32)
+        # One step that rounds and ends at black and white; several would each hold a copy of the photo.
+        lit = cv2.addWeighted(changed, self.gain, noise, self.noise, 0.0, dtype=cv2.CV_8U)
+        return np.asarray(lit, dtype=np.uint8)
 
 
 def draw(
@@ -112,11 +119,26 @@ def _only(kind: Kind, whole: Disturbance) -> Disturbance:
     return whole
 
 
-def _moved(pixels: npt.NDArray[np.float32], x: float, y: float) -> npt.NDArray[np.float32]:
-    """Move by parts of a pixel. Cubic, since linear interpolation blurs, which is no shift."""
+def _moved(pixels: npt.NDArray[np.uint8], x: float, y: float) -> npt.NDArray[np.float32]:
+    """Move by parts of a pixel, by cubic convolution (R. Keys, IEEE Trans. ASSP 29, 1981).
+
+    Linear interpolation would blur, which is no shift; OpenCV's own cubic one is off by up to 0.05 pixels.
+    """
+    (whole_x, part_x), (whole_y, part_y) = divmod(x, 1.0), divmod(y, 1.0)
+    right, down = int(whole_x), int(whole_y)
     height, width = pixels.shape[:2]
-    matrix = np.array([[1.0, 0.0, x], [0.0, 1.0, y]])
-    moved = cv2.warpAffine(
-        pixels, matrix, (width, height), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
-    )
-    return np.asarray(moved, dtype=np.float32)
+    beside, above = abs(right), abs(down)
+    wide = cv2.copyMakeBorder(pixels, above, above, beside, beside, cv2.BORDER_REPLICATE)
+    placed = wide[above - down : above - down + height, beside - right : beside - right + width]
+    weights = _weights(part_x), _weights(part_y)
+    # Isolated: what lies beside the slice is not beside the photo.
+    border = cv2.BORDER_REPLICATE | cv2.BORDER_ISOLATED
+    return np.asarray(cv2.sepFilter2D(placed, cv2.CV_32F, *weights, borderType=border), dtype=np.float32)
+
+
+def _weights(part: float) -> npt.NDArray[np.float32]:
+    """What the pixels two before to two after give to one that is moved on by 0 <= part < 1."""
+    distance = np.abs(np.arange(-2, 3) + part)
+    near = 1.5 * distance**3 - 2.5 * distance**2 + 1.0
+    far = -0.5 * distance**3 + 2.5 * distance**2 - 4.0 * distance + 2.0
+    return np.where(distance <= 1.0, near, np.where(distance < 2.0, far, 0.0)).astype(np.float32)
