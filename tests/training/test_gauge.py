@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from training.evaluation import evaluate_bundle
 from training.gauge.disturbances import Amplitudes
 from training.gauge.study import Simulated, Study, run_study
 from training.gauge.table import print_study
-from training.gauge.trials import Part, Trial
+from training.gauge.trials import Part, Trial, Way
 from training.gauge.words import conclusions
 from training.report.gauge import write_gauge_page
 
@@ -39,12 +39,23 @@ def doubtful_photo(seed: int = 0) -> Pixels:
     return photo
 
 
-@pytest.fixture
-def photos(tmp_path: Path) -> Path:
+def paint(root: Path) -> Path:
     """Four good parts that are clear, one that is not, three scratched ones."""
-    folder = paint_folder(tmp_path / "photos", {"good": 4, "scratched": 3})
+    folder = paint_folder(root / "photos", {"good": 4, "scratched": 3})
     (folder / "good" / "doubtful.png").write_bytes(encode(doubtful_photo()))
     return folder
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    return paint(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def study(tiny_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Study:
+    """Eight photos under light that changes, eight times each."""
+    folder = paint(tmp_path_factory.mktemp("lit"))
+    return run_study(tiny_bundle, folder, LIT, device="cpu", include_all=False, progress=False)
 
 
 @pytest.fixture
@@ -80,8 +91,7 @@ def printed(study: Study) -> str:
     return stream.getvalue()
 
 
-def test_a_doubtful_part_flips_with_the_light_and_clear_ones_never(check: Check) -> None:
-    study = check()
+def test_a_doubtful_part_flips_with_the_light_and_clear_ones_never(study: Study) -> None:
     (light,) = study.ways
     assert (light.way, light.kept.count, light.kept.total, light.n_trials) == ("light", 7, 8, 64)
     (found,) = study.flipping
@@ -94,8 +104,7 @@ def test_a_doubtful_part_flips_with_the_light_and_clear_ones_never(check: Check)
     assert light.spread.n_near >= 1
 
 
-def test_figures_against_the_labels_are_those_that_the_flips_make(check: Check) -> None:
-    study = check()
+def test_figures_against_the_labels_are_those_that_the_flips_make(study: Study) -> None:
     (light,) = study.ways
     flips = light.n_flips
     standard = light.standard
@@ -111,14 +120,12 @@ def test_figures_against_the_labels_are_those_that_the_flips_make(check: Check) 
     assert light.kappa == pytest.approx((agreeing - chance) / (1 - chance))
 
 
-def test_without_a_disturbance_the_verdict_is_that_of_evaluation(
-    check: Check, tiny_bundle: Path, photos: Path
-) -> None:
+def test_without_a_disturbance_the_verdict_is_that_of_evaluation(study: Study, tiny_bundle: Path) -> None:
     evaluation = evaluate_bundle(
-        photos, tiny_bundle, device="cpu", include_all=False, progress=False, precision="fp32"
+        study.photos, tiny_bundle, device="cpu", include_all=False, progress=False, precision="fp32"
     )
     expected = {r.sample.name: Trial(r.inspection.verdict, r.inspection.score) for r in evaluation.records}
-    assert {part.name: part.reference for part in check().parts} == expected
+    assert {part.name: part.reference for part in study.parts} == expected
 
 
 def test_each_disturbance_alone_and_all_together(check: Check) -> None:
@@ -129,18 +136,18 @@ def test_each_disturbance_alone_and_all_together(check: Check) -> None:
 
 
 def test_the_same_seed_gives_the_same_whatever_photos_are_beside(
-    check: Check, photos: Path, tmp_path: Path
+    study: Study, check: Check, photos: Path
 ) -> None:
-    def trials(study: Study) -> dict[str, Part]:
+    def trials(study: Study) -> dict[str, Mapping[Way, tuple[Trial, ...]]]:
         return {part.name: part.trials for part in study.parts}
 
-    whole = trials(check())
-    assert trials(check()) == whole
-    assert trials(check(Simulated(LIGHT, 8, 1))) != whole
+    whole = trials(study)
     for path in (photos / "scratched").iterdir():
         path.unlink()
     few = trials(check())
     assert few == {name: own for name, own in whole.items() if name in few}
+    assert len(few) == 5
+    assert trials(check(Simulated(LIGHT, 8, 1))) != few
 
 
 def test_a_repeat_outside_the_quality_gate_is_an_outcome_of_its_own_and_never_a_pass(

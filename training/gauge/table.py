@@ -4,9 +4,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from models.intervals import Share
 from training.gauge.figures import Flipping, WayFigures
 from training.gauge.study import Study
-from training.gauge.words import between, conclusions, kappa_text, thing, title_of
+from training.gauge.words import conclusions, kappa_text, thing, title_of
 
 _SHOWN = 20
 
@@ -49,7 +50,7 @@ def _what_was_done(study: Study) -> list[str]:
 
 
 def _table(study: Study) -> Table:
-    headings = ("repeats", "keep their outcome", "flips", "no verdict", "kappa", "to labels", "score")
+    headings = ("repeats", "keep their outcome", "flips", "invalid", "kappa", "labels", "score")
     table = Table(*headings, box=None, padding=(0, 2, 0, 0))
     for way in study.ways:
         table.add_row(title_of(way.way, study.simulated), *_cells(way))
@@ -59,13 +60,20 @@ def _table(study: Study) -> Table:
 def _cells(way: WayFigures) -> tuple[str, ...]:
     deviation = way.spread.deviation
     return (
-        f"{way.kept.count} of {way.kept.total} ({between(way.kept)})",
+        f"{way.kept.count} of {way.kept.total}{_interval(way.kept)}",
         f"{way.n_flips}",
         f"{way.n_invalid}",
         kappa_text(way.kappa),
         kappa_text(way.standard.kappa),
         "none" if deviation is None else f"±{deviation:.4f}",
     )
+
+
+def _interval(found: Share) -> str:
+    """Whole per cent, so that the table fits a narrow console; the words have more."""
+    if found.low is None or found.high is None:
+        return ""
+    return f" ({100 * found.low:.0f} to {100 * found.high:.0f} %)"
 
 
 def _flipping_table(study: Study) -> Table:
