@@ -102,6 +102,8 @@ def test_a_doubtful_part_flips_with_the_light_and_clear_ones_never(study: Study)
     assert found.verdicts == {"anomalous": found.flips, "clean": 8 - found.flips}
     assert found.lowest < 0.5 <= found.highest
     assert light.spread.n_near >= 1
+    assert light.n_marked == 1
+    assert any("The one photo that flips is marked as doubtful" in line for line in conclusions(study))
 
 
 def test_figures_against_the_labels_are_those_that_the_flips_make(study: Study) -> None:
@@ -124,7 +126,7 @@ def test_without_a_disturbance_the_verdict_is_that_of_evaluation(study: Study, t
     evaluation = evaluate_bundle(
         study.photos, tiny_bundle, device="cpu", include_all=False, progress=False, precision="fp32"
     )
-    expected = {r.sample.name: Trial(r.inspection.verdict, r.inspection.score) for r in evaluation.records}
+    expected = {record.sample.name: Trial.of(record.inspection) for record in evaluation.records}
     assert {part.name: part.reference for part in study.parts} == expected
 
 

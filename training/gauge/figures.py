@@ -58,6 +58,9 @@ class WayFigures(_Figures):
     flips: dict[Outcome, int] = Field(
         description="Repeats with another outcome than the reference, by what it was."
     )
+    n_marked: int = Field(
+        description="Of the parts that flip, those whose reference says that a person should look."
+    )
     renamed: int = Field(description="Repeats rejected as in the reference, but under another name.")
     n_invalid: int = Field(description="Repeats without a verdict, such as outside the quality gate.")
     kappa: float | None = Field(
@@ -95,6 +98,7 @@ def way_figures(parts: Sequence[Part], way: Way) -> WayFigures:
         kept=share(sum(not part.flips(way) for part in parts), len(parts)),
         n_trials=sum(map(sum, counts)),
         flips={outcome: flips[outcome] for outcome in OUTCOMES},
+        n_marked=sum(part.reference.needs_review and bool(part.flips(way)) for part in parts),
         renamed=sum(part.renamed(way) for part in parts),
         n_invalid=sum(row[OUTCOMES.index("no verdict")] for row in counts),
         kappa=fleiss_kappa(counts),

@@ -23,15 +23,16 @@ _NEAR = 3.0
 
 @dataclass(frozen=True)
 class Trial:
-    """One inspection: the verdict, and the score 0..1, None without a verdict."""
+    """One inspection: the verdict, the score 0..1 (None without a verdict), whether a person should look."""
 
     verdict: str
     score: float | None
+    needs_review: bool = False
 
     @classmethod
     def of(cls, answer: Inspection) -> "Trial":
         """What an answer says."""
-        return cls(answer.verdict, answer.score)
+        return cls(answer.verdict, answer.score, answer.needs_review)
 
     @property
     def outcome(self) -> Outcome:

@@ -31,7 +31,7 @@ def conclusions(study: Study) -> list[str]:
     """What to conclude, a sentence or two a line, the most important first."""
     main = study.main
     lines = [_kept(study), _between_repeats(main), _with_labels(study), *_right(main.standard)]
-    lines += [*_what_matters(study), *_near(study), *_without_verdict(main)]
+    lines += [*_marked(study), *_what_matters(study), *_near(study), *_without_verdict(main)]
     return [*lines, *_reservations(study)]
 
 
@@ -105,6 +105,18 @@ def _right(standard: Standard) -> list[str]:
 
 def _judge(value: float, acceptable: float, marginal: float) -> int:
     return 0 if value <= acceptable else 1 if value <= marginal else 2
+
+
+def _marked(study: Study) -> list[str]:
+    main = study.main
+    flipping = main.kept.total - main.kept.count
+    if not flipping:
+        return []
+    if flipping == 1:
+        what = f"The one {thing(study, 1)} that flips is {'' if main.n_marked else 'not '}"
+    else:
+        what = f"{main.n_marked} of the {flipping} {thing(study, flipping)} that flip are "
+    return [f"{what}marked as doubtful (`needs_review`), which asks a person to look."]
 
 
 def _what_matters(study: Study) -> list[str]:
