@@ -73,7 +73,7 @@ def _interval(found: Share) -> str:
     """Whole per cent, so that the table fits a narrow console; the words have more."""
     if found.low is None or found.high is None:
         return ""
-    return f" ({100 * found.low:.0f} to {100 * found.high:.0f} %)"
+    return f" ({100 * found.low:.0f}-{100 * found.high:.0f} %)"
 
 
 def _flipping_table(study: Study) -> Table:

@@ -81,7 +81,13 @@ def _with_labels(study: Study) -> str:
         return f"No {thing(study, 1)} is labelled {missing}, so kappa with the labels says nothing."
     if kappa is None:
         return "There is no kappa with the labels: one outcome is all there is."
-    return f"Kappa with the labels {kappa:.2f}: {grade(kappa)}."
+    told = f"Kappa with the labels {kappa:.2f}: {grade(kappa)}."
+    if kappa <= GOOD < (study.main.kappa or 0.0):
+        told += (
+            " The verdicts repeat, but they are not those of the labels: look at the limits and the training "
+            "photos (glint evaluate), or at the labels, before fixture, lamp and camera."
+        )
+    return told
 
 
 def _right(standard: Standard) -> list[str]:
@@ -116,7 +122,7 @@ def _marked(study: Study) -> list[str]:
         what = f"The one {thing(study, 1)} that flips is {'' if main.n_marked else 'not '}"
     else:
         what = f"{main.n_marked} of the {flipping} {thing(study, flipping)} that flip are "
-    return [f"{what}marked as doubtful (`needs_review`), which asks a person to look."]
+    return [f"{what}marked as doubtful (needs_review), which asks a person to look."]
 
 
 def _what_matters(study: Study) -> list[str]:
