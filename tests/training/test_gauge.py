@@ -265,7 +265,8 @@ def test_the_table_names_what_flips_and_the_words_say_what_to_conclude(check: Ch
 def test_good_parts_alone_give_no_kappa_and_it_is_said(check: Check, tmp_path: Path) -> None:
     folder = paint_folder(tmp_path / "few", {"good": 3})
     study = check(folder=folder)
-    assert (study.main.kappa, study.main.standard.miss_rate) == (None, None)
+    standard = study.main.standard
+    assert (study.main.kappa, standard.kappa, standard.miss_rate) == (None, None, None)
     words = " ".join(conclusions(study))
     assert "There is no kappa between repeats" in words
     assert "No photo is labelled defective" in words

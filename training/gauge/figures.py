@@ -36,7 +36,7 @@ class Standard(_Figures):
     """How the repeats agree with the labels."""
 
     kappa: float | None = Field(
-        description="Cohen's, over all repeats; null where one outcome is all there is."
+        description="Cohen's, over all repeats; null unless there are both good and defective parts."
     )
     effectiveness: Share = Field(description="Parts that are right in all repeats.")
     misses: int = Field(description="Repeats of defective parts that were passed.")
@@ -141,7 +141,8 @@ def _standard(parts: Sequence[Part], way: Way) -> Standard:
     passed = OUTCOMES.index("passed")
     misses, false_alarms = defective[passed], sum(good) - good[passed]
     return Standard(
-        kappa=cohens_kappa(table),
+        # Against labels of one kind, kappa is nought however well they agree.
+        kappa=cohens_kappa(table) if sum(good) and sum(defective) else None,
         effectiveness=share(right, len(parts)),
         misses=misses,
         n_defective=sum(defective),

@@ -76,11 +76,9 @@ def _between_repeats(main: WayFigures) -> str:
 
 def _with_labels(study: Study) -> str:
     kappa = study.main.standard.kappa
-    if not 0 < study.n_defective < len(study.parts):
+    if kappa is None:
         missing = "defective" if not study.n_defective else "good"
         return f"No {thing(study, 1)} is labelled {missing}, so kappa with the labels says nothing."
-    if kappa is None:
-        return "There is no kappa with the labels: one outcome is all there is."
     told = f"Kappa with the labels {kappa:.2f}: {grade(kappa)}."
     if kappa <= GOOD < (study.main.kappa or 0.0):
         told += (
@@ -121,7 +119,8 @@ def _marked(study: Study) -> list[str]:
     if flipping == 1:
         what = f"The one {thing(study, 1)} that flips is {'' if main.n_marked else 'not '}"
     else:
-        what = f"{main.n_marked} of the {flipping} {thing(study, flipping)} that flip are "
+        many = "All" if main.n_marked == flipping else f"{main.n_marked} of the"
+        what = f"{many} {flipping} {thing(study, flipping)} that flip are "
     return [f"{what}marked as doubtful (needs_review), which asks a person to look."]
 
 
