@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from models.errors import DatasetError, UsageError
 from models.quality import QualityGate, Range
-from tests.tiny_bundle import Pixels, anomalous_photo, clean_photo, encode, make_tiny_bundle
+from tests.tiny_bundle import Pixels, clean_photo, encode, make_tiny_bundle
 from tests.training.pages import Balance, plots
 from tests.training.photos import paint_folder, record_splits
 from training import cli
@@ -191,67 +191,6 @@ def test_without_any_amplitude_there_is_nothing_to_check(check: Check) -> None:
         check(Simulated(Amplitudes(0.0, 0.0, 0.0), 5, 0))
 
 
-def present(folder: Path) -> Path:
-    """Photos of parts that were presented again: `a` good, `b` doubtful, `c` defective; `d` once."""
-    shown = {
-        "good/a1": clean_photo(seed=1),
-        "good/a2": clean_photo(seed=2),
-        "good/b1": clean_photo(seed=3),
-        "good/b2": anomalous_photo(seed=4),
-        "good/b3": clean_photo(seed=5),
-        "dent/c1": anomalous_photo(seed=6),
-        "dent/c2": anomalous_photo(seed=7),
-        "good/d1": clean_photo(seed=8),
-    }
-    rows = ["file,group"]
-    for name, pixels in shown.items():
-        path = folder / f"{name}.png"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(encode(pixels))
-        rows.append(f"{name}.png,{name.split('/')[1][0]}")
-    (folder / "groups.csv").write_text("\n".join(rows))
-    return folder
-
-
-def test_photos_of_one_group_are_repeats_of_one_part(check: Check, tmp_path: Path) -> None:
-    study = check(None, folder=present(tmp_path / "again"))
-    main = study.main
-    assert (main.way, main.kept.count, main.kept.total, main.n_trials) == ("presented", 2, 3, 7)
-    (found,) = study.flipping
-    assert (found.part, found.verdict, found.flips) == ("b (good/b1.png and 2 more)", "clean", 1)
-    assert (main.standard.false_alarms, main.standard.n_good) == (1, 5)
-    assert (main.standard.misses, main.standard.n_defective) == (0, 2)
-    # Pairs that agree: 1, 1/3, 1; shares of passed: 1, 2/3, 0.
-    assert main.kappa == pytest.approx((7 / 9 - (25 + 16) / 81) / (1 - (25 + 16) / 81))
-
-
-def test_a_part_of_which_a_photo_was_trained_on_is_left_out_whole(check: Check, tmp_path: Path) -> None:
-    folder = present(tmp_path / "again")
-    bundle = make_tiny_bundle(tmp_path / "bundles")
-    seen = [s for s in read_dataset(folder, progress=False).samples if s.name == "good/b2.png"]
-    record_splits(bundle, seen, "calibration")
-    assert check(None, bundle=bundle, folder=folder).main.kept.total == 2
-
-
-def test_a_part_labelled_both_good_and_defective_is_left_out_by_name(check: Check, tmp_path: Path) -> None:
-    folder = present(tmp_path / "again")
-    table = (folder / "groups.csv").read_text().replace("dent/c1.png,c", "dent/c1.png,a")
-    (folder / "groups.csv").write_text(table)
-    study = check(None, folder=folder)
-    assert [part.name[0] for part in study.parts] == ["b"]
-    (skipped,) = study.skipped
-    assert skipped.name == "group a"
-    assert "good/a1.png" in skipped.reason
-    assert "labelled good, others defective" in skipped.reason
-
-
-def test_a_copy_of_a_photo_is_no_repeat(check: Check, photos: Path) -> None:
-    (photos / "good" / "copy.png").write_bytes((photos / "good" / "doubtful.png").read_bytes())
-    with pytest.raises(DatasetError, match="no part with more than one photo") as refusal:
-        check(None)
-    assert "groups.csv" in refusal.value.remedy
-
-
 def test_the_table_names_what_flips_and_the_words_say_what_to_conclude(check: Check) -> None:
     text = " ".join(printed(check(Simulated(Amplitudes(0.5, 0.05, 1.0), 8, 0))).split())
     assert "7 of 8 photos keep their outcome" in text
@@ -287,13 +226,6 @@ def test_the_page_is_whole_and_shows_the_parts_that_flip(check: Check, photos: P
     assert page.count("data:image/jpeg;base64,") == 2 * 2
     assert len(plots(page)) == 1 + 2
     assert "7 of 9" in page
-
-
-def test_the_page_of_parts_presented_again_shows_their_photos(check: Check, tmp_path: Path) -> None:
-    write_gauge_page(tmp_path / "gauge.html", check(None, folder=present(tmp_path / "again")))
-    page = (tmp_path / "gauge.html").read_text(encoding="utf-8")
-    assert page.count("data:image/jpeg;base64,") == 3
-    assert "that was presented again. Nothing was disturbed." in page
 
 
 def test_the_command_prints_json_and_leaves_a_page(
