@@ -108,12 +108,10 @@ def train(
     Example: glint train photos/ --part bracket
     """
     need_training_extra()
-    part = _check_before_loading_torch(photos, part)
-    from models.networks.padim import PadimConfig
+    from models.networks.padim_config import PadimConfig
     from training.augmentation import Augmentation
-    from training.config import TrainConfig
-    from training.finetune import FinetuneConfig
-    from training.train import train as run
+    from training.config import FinetuneConfig, TrainConfig
+    from training.plan import plan_training
 
     if max_false_rejects is None and max_escapes is None:
         max_false_rejects = 0.01
@@ -121,7 +119,7 @@ def train(
     augmentation = Augmentation(horizontal_flip, vertical_flip, rotation, crop, light)
     config = TrainConfig(
         photos=photos,
-        part=part,
+        part=photos.resolve().stem if part is None else part,
         bundles=bundles,
         trunk=trunk,
         image_size=_parse_size(image_size),
@@ -138,7 +136,11 @@ def train(
         finetune=FinetuneConfig(finetune, epochs=epochs, seed=seed, augmentation=augmentation),
         progress=not quiet,
     )
-    _print_trained(run(config))
+    plan = plan_training(config)
+    # Loads torch, which takes ten seconds and more; most of what is refused is refused before.
+    from training.train import carry_out
+
+    _print_trained(carry_out(plan))
 
 
 @app.command()
@@ -259,14 +261,3 @@ def _parse_stride(stride: int) -> int:
     if stride not in (4, 8, 16):
         raise UsageError(f"--grid-stride {stride} is not 4, 8 or 16.", "Use 8 unless defects are very small.")
     return stride
-
-
-def _check_before_loading_torch(photos: Path, part: str | None) -> str:
-    """Refuse at once what needs no torch to be seen; return the part's name."""
-    from models.manifest import check_part_name
-
-    if not photos.exists():
-        raise UsageError(f"There is no folder or CSV {photos}.", "Name the folder that holds the photos.")
-    name = photos.resolve().stem if part is None else part
-    check_part_name(name)
-    return name

@@ -1,12 +1,46 @@
-"""Everything `glint train` can be told, in one value."""
+"""Everything `glint train` can be told, in one value; known without loading torch."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from models.networks.padim import PadimConfig
-from training.finetune import FinetuneConfig
+from models.networks.padim_config import PadimConfig
+from training.augmentation import Augmentation
 from training.sign_off import DEFECT_RATE
+from training.trunk_choice import NAMED_TRUNKS
+
+Strategy = Literal["head", "layer4", "discriminative", "full"]
+
+
+@dataclass(frozen=True)
+class FinetuneConfig:
+    """How the classifier is fine-tuned.
+
+    Attributes:
+        strategy: `head` fits the read-out, `layer4` then moves layer4 with it, `discriminative` every layer
+            with learning rates that fall towards the input, `full` every layer alike.
+        epochs: at most; early stopping usually ends sooner.
+        patience: epochs without a better calibration loss before stopping.
+        epoch_samples: views drawn per epoch at most, half of them clean.
+        views: views per photo that are drawn from: the photo itself and augmented ones.
+        readout_views, readout_samples: on how many of these the read-out is fitted: per photo, and in all
+            (but each photo once).
+        learning_rate: of the read-out and layer4; AdamW, warm-up over the first tenth, then cosine.
+    """
+
+    strategy: Strategy = "layer4"
+    epochs: int = 20
+    patience: int = 6
+    batch: int = 16
+    epoch_samples: int = 320
+    views: int = 8
+    readout_views: int = 3
+    readout_samples: int = 1600
+    learning_rate: float = 1e-4
+    weight_decay: float = 0.05
+    label_smoothing: float = 0.02
+    seed: int = 0
+    augmentation: Augmentation = field(default_factory=Augmentation)
 
 
 @dataclass(frozen=True)
@@ -52,7 +86,7 @@ class TrainConfig:
         """What the manifest keeps of it: no paths of the machine it ran on."""
         padim, finetune = self.padim, self.finetune
         return {
-            "trunk": self.trunk if self.trunk in ("auto", "imagenet", "glint", "none") else "file",
+            "trunk": self.trunk if self.trunk in NAMED_TRUNKS else "file",
             "seed": self.seed,
             "fractions": list(self.fractions),
             "max_false_rejects": self.max_false_rejects,

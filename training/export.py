@@ -12,11 +12,10 @@ import onnx
 import torch
 from torch import nn
 
-from models.errors import ExportError, UsageError
+from models.errors import ExportError
 from models.networks.joint import ClassifierGraph, JointGraph, PadimGraph
-from models.networks.padim import Padim, PadimConfig
+from models.networks.padim import Padim
 from models.networks.resnet import Head, Trunk
-from models.networks.triangular import block_elements
 from models.session import open_session
 
 OPSET = 18
@@ -24,34 +23,11 @@ LARGEST_PROBABILITY_ERROR = 1e-4
 LARGEST_RELATIVE_SCORE_ERROR = 1e-3
 FEWEST_COMPARED = 16
 
-# An ONNX file ends at 2 GiB; ResNet50 takes 100 MB of it.
-_LARGEST_PADIM_BYTES = 1900 << 20
-
 _OUTPUTS = {
     "inspector": ("probabilities", "anomaly_map", "anomaly_score"),
     "classifier": ("probabilities",),
     "padim": ("anomaly_map", "anomaly_score"),
 }
-
-
-def check_exportable(size: tuple[int, int], padim: PadimConfig) -> None:
-    """Refuse, before anything is trained, a PaDiM that no ONNX file can hold.
-
-    Args:
-        size: of the model's input (height, width).
-        padim: what it would be fitted with.
-
-    Raises:
-        UsageError: naming the options that make it smaller.
-    """
-    positions = (size[0] // padim.stride) * (size[1] // padim.stride)
-    needed = 4 * positions * block_elements(padim.dims)
-    if needed > _LARGEST_PADIM_BYTES:
-        raise UsageError(
-            f"At {size[0]}x{size[1]} with {padim.dims} dims, PaDiM would take {needed / 2**30:.1f} GiB; "
-            "an ONNX file holds 2 GiB.",
-            "Use fewer --dims, a larger --grid-stride or a smaller --image-size.",
-        )
 
 
 def export_graphs(

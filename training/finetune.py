@@ -8,7 +8,7 @@ kept, and only the rest of the network is trained on them.
 import copy
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -18,42 +18,11 @@ from torch import Tensor, nn
 
 from models.errors import TrunkError
 from models.networks.resnet import Head, Trunk
-from training.augmentation import Augmentation
+from training.config import FinetuneConfig
 from training.progress import track
 from training.readout import balanced_weights, fit_readout
-from training.stages import Stage, Strategy, split_network
+from training.stages import Stage, split_network
 from training.views import LabelledImages, ViewCache, activations
-
-
-@dataclass(frozen=True)
-class FinetuneConfig:
-    """How the classifier is fine-tuned.
-
-    Attributes:
-        strategy: `head` fits the read-out, `layer4` then moves layer4 with it, `discriminative` every layer
-            with learning rates that fall towards the input, `full` every layer alike.
-        epochs: at most; early stopping usually ends sooner.
-        patience: epochs without a better calibration loss before stopping.
-        epoch_samples: views drawn per epoch at most, half of them clean.
-        views: views per photo that are drawn from: the photo itself and augmented ones.
-        readout_views, readout_samples: on how many of these the read-out is fitted: per photo, and in all
-            (but each photo once).
-        learning_rate: of the read-out and layer4; AdamW, warm-up over the first tenth, then cosine.
-    """
-
-    strategy: Strategy = "layer4"
-    epochs: int = 20
-    patience: int = 6
-    batch: int = 16
-    epoch_samples: int = 320
-    views: int = 8
-    readout_views: int = 3
-    readout_samples: int = 1600
-    learning_rate: float = 1e-4
-    weight_decay: float = 0.05
-    label_smoothing: float = 0.02
-    seed: int = 0
-    augmentation: Augmentation = field(default_factory=Augmentation)
 
 
 @dataclass(frozen=True)

@@ -12,11 +12,10 @@ by the rounding of another graph. A wider margin would let more defects pass, an
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from statistics import NormalDist
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import expit, logit
-from scipy.stats import norm
 
 from models.decision import Limits
 from models.manifest import HeatmapScale, LimitOrigin, LimitOrigins
@@ -34,6 +33,8 @@ MARGIN = 0.5 * SCORE_TOLERANCE["fp16"]
 
 # A good photo is named when, without it, this share of the held-out defects more would reach the limit.
 WORTH_A_LOOK = 0.1
+
+_NORMAL = NormalDist()
 
 Scores = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
@@ -102,7 +103,7 @@ def _anomaly_limit(scores: Scores, defective: Flags, target: float) -> tuple[flo
     limit, method = with_margin(quantile, scores), "conformal"
     if 1.0 / (len(good) + 1) > target and len(good) > 1:
         logs = np.log(np.maximum(good, 1e-9))
-        tail = float(np.exp(logs.mean() + norm.isf(target) * logs.std(ddof=1)))
+        tail = float(np.exp(logs.mean() - _NORMAL.inv_cdf(target) * logs.std(ddof=1)))
         tail = min(tail, LARGEST_RAISE * float(good.max()))
         above = bad[bad >= quantile]
         if len(above):
@@ -123,7 +124,7 @@ def _classifier_limit(scores: Scores, defective: Flags, target: float) -> tuple[
     method = "conformal"
     above = bad[bad >= limit]
     if len(above):
-        middle = float(expit(0.5 * (_logit(limit) + _logit(float(above.min())))))
+        middle = _expit(0.5 * (_logit(limit) + _logit(float(above.min()))))
         if middle > limit:
             limit, method = middle, "conformal, moved towards the defects"
     else:
@@ -206,7 +207,12 @@ def _origin(method: str, target: float, good: Scores, bad: Scores, limit: float)
 
 
 def _logit(probability: float) -> float:
-    return float(logit(min(1.0 - 1e-6, max(1e-6, probability))))
+    inside = min(1.0 - 1e-6, max(1e-6, probability))
+    return math.log(inside / (1.0 - inside))
+
+
+def _expit(logit: float) -> float:
+    return 1.0 / (1.0 + math.exp(-logit))
 
 
 def held_out_scores(

@@ -6,8 +6,6 @@ from typing import Any
 import cv2
 import numpy as np
 import numpy.typing as npt
-from scipy import ndimage
-from sklearn.metrics import roc_auc_score
 
 from models.intervals import interval
 from models.manifest import RateInterval
@@ -15,7 +13,8 @@ from models.manifest import RateInterval
 # Every float16 from 0 to infinity, in order, is one of these bit patterns.
 _LEVELS = 0x7C01
 _LARGEST = float(np.finfo(np.float16).max)
-_EIGHT_NEIGHBOURS = np.ones((3, 3), dtype=np.uint8)
+
+Curve = tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]
 
 
 def auroc(scores: Sequence[float], defective: Sequence[bool]) -> float | None:
@@ -23,9 +22,29 @@ def auroc(scores: Sequence[float], defective: Sequence[bool]) -> float | None:
 
     Returns None when all photos are good or all are defective.
     """
-    if len(set(map(bool, defective))) < 2:
+    values, bad = np.asarray(scores, dtype=np.float64), np.asarray(defective, dtype=bool)
+    if bad.all() or not bad.any():
         return None
-    return float(roc_auc_score(np.asarray(defective, dtype=bool), np.asarray(scores, dtype=np.float64)))
+    good = np.sort(values[~bad])
+    # Of each defective photo, twice the good ones below it; a tie is half a win.
+    wins = np.searchsorted(good, values[bad], "left") + np.searchsorted(good, values[bad], "right")
+    return float(wins.sum()) / (2 * len(good) * int(bad.sum()))
+
+
+def roc_curve(scores: npt.NDArray[np.float64], defective: npt.NDArray[np.bool_]) -> Curve:
+    """The corners of the ROC curve of N photos, both kinds among them, from (0, 0) to (1, 1).
+
+    Returns:
+        The share of good photos and of defective ones at or above falling thresholds, 0..1 each.
+    """
+    order = np.argsort(-scores, kind="stable")
+    last_of_ties = np.append(np.flatnonzero(np.diff(scores[order])), len(order) - 1)
+    points = np.array(
+        [np.append(0, np.cumsum(kind[order])[last_of_ties]) for kind in (~defective, defective)]
+    )
+    turns = np.concatenate(([True], np.diff(points, 2).any(axis=0), [True]))
+    false_rejects, caught = points[:, turns] / points[:, -1:]
+    return false_rejects, caught
 
 
 def rate_interval(count: int, total: int) -> RateInterval:
@@ -53,12 +72,11 @@ def shrink_mask(mask: npt.NDArray[np.bool_], height: int, width: int) -> npt.NDA
             mask.astype(np.float32), size, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
         )
     )
-    labels, count = ndimage.label(covered > 0.0, _EIGHT_NEIGHBOURS)
-    if count == 0:
-        return np.zeros((height, width), dtype=bool)
-    most = ndimage.maximum(covered, labels, np.arange(1, count + 1))
-    needed = np.concatenate(([np.inf], np.minimum(0.5, most)))
-    return np.asarray(covered >= needed[labels], dtype=bool)
+    labels, count = _label(covered > 0.0)
+    needed = np.zeros(count + 1)
+    np.maximum.at(needed, labels, covered)
+    needed = np.minimum(0.5, needed)
+    return np.asarray((labels > 0) & (covered >= needed[labels]), dtype=bool)
 
 
 class PixelTally:
@@ -93,7 +111,7 @@ class PixelTally:
         small = shrink_mask(mask, *anomaly_map.shape)
         self._good += np.bincount(levels[~small], minlength=_LEVELS)
         self._defect += np.bincount(levels[small], minlength=_LEVELS)
-        labels, count = ndimage.label(small, _EIGHT_NEIGHBOURS)
+        labels, count = _label(small)
         sizes = np.bincount(labels.reshape(-1), minlength=count + 1)
         share = 1.0 / sizes[labels[small]]
         self._overlap += np.bincount(levels[small], weights=share, minlength=_LEVELS)
@@ -146,6 +164,12 @@ def _tally(maps: Iterable[npt.NDArray[Any]], masks: Iterable[npt.NDArray[np.bool
     for anomaly_map, mask in zip(maps, masks, strict=True):
         tally.add(anomaly_map, mask)
     return tally
+
+
+def _label(mask: npt.NDArray[np.bool_]) -> tuple[npt.NDArray[np.int32], int]:
+    """The number of each pixel's region (8-connected), 0 outside, and the count of regions."""
+    with_outside, labels = cv2.connectedComponents(mask.astype(np.uint8), connectivity=8)
+    return np.asarray(labels, dtype=np.int32), with_outside - 1
 
 
 def _level(anomaly_map: npt.NDArray[Any]) -> npt.NDArray[np.uint16]:

@@ -18,13 +18,13 @@ from models.errors import DatasetError, UsageError
 from models.manifest import CalibrationReference, DatasetFingerprint, Manifest, TrunkProvenance, Variant
 from models.preprocessing import Preprocessing
 from models.quality import QualityGate
+from training.config import TrainConfig
 from training.data.samples import Dataset
 from training.data.splits import Split
 from training.limits import ChosenLimits
 
 if TYPE_CHECKING:
-    # They load torch, which `glint limits` does without.
-    from training.config import TrainConfig
+    # It loads torch, which `glint limits` does without.
     from training.variants.write import WrittenVariants
 
 _PARTIAL = ".partial-"
@@ -37,7 +37,7 @@ log = logging.getLogger(__name__)
 class Findings:
     """All that training found out and the manifest records, but for the figures on test photos."""
 
-    config: "TrainConfig"
+    config: TrainConfig
     dataset: Dataset
     split: Split
     classes: Sequence[str]

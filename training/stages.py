@@ -1,15 +1,12 @@
 """Cuts the classifier in two: what stays frozen and is run once, and what is trained on its activations."""
 
-from typing import Literal
-
 import torch
 from torch import Tensor, nn
 
 from models.networks.resnet import LAYER_CHANNELS, LAYER_STRIDES, Head, Trunk
+from training.config import Strategy
 
 POOLED = 2 * sum(LAYER_CHANNELS[1:])
-
-Strategy = Literal["head", "layer4", "discriminative", "full"]
 
 
 class Stage(nn.Module):

@@ -1,6 +1,5 @@
-"""`glint train`: from a folder of photos to a bundle, step by step."""
+"""`glint train`: from a folder of photos to a bundle, step by step; what is checked first is in `plan`."""
 
-import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,37 +13,32 @@ from models.bundle import Bundle
 from models.decision import CLEAN
 from models.errors import DeviceError
 from models.inspector import Inspector
-from models.manifest import check_part_name
 from models.networks.padim import Padim, PadimFit
 from models.networks.resnet import Head, Trunk, build_resnet50
-from models.preprocessing import Preprocessing, default_size
 from models.scores import write_scores
 from models.session import open_session
 from training.batch_norm import settle
-from training.comparison import Compared, NotCompared, compare, find_predecessor
+from training.comparison import Compared, NotCompared, compare
 from training.config import TrainConfig
-from training.data.layouts import read_dataset
-from training.data.samples import Dataset, Sample, check_trainable
-from training.data.splits import Split, split_dataset
+from training.data.samples import Dataset, Sample
+from training.data.splits import Split
 from training.doubt import choose_with_doubt
 from training.evaluation import Metrics, Record, inspect_samples, summarise
-from training.export import FEWEST_COMPARED, check_exportable, compare_with_torch, export_graphs
+from training.export import FEWEST_COMPARED, compare_with_torch, export_graphs
 from training.finetune import finetune
 from training.golden import write_golden
 from training.images import load_images
 from training.limits import HeldOutScores, held_out_scores
 from training.mean_part import write_mean
-from training.packaging import BundleDraft, Findings, check_destination, name_leftovers
+from training.packaging import BundleDraft, Findings
+from training.plan import TrainingPlan, plan_training
 from training.progress import track
-from training.quality import calibration_reference, check_gate_names, learn_gate
+from training.quality import calibration_reference, learn_gate
 from training.recorded import scores_of
 from training.report import write_report
-from training.targets import Targets, check_askable
 from training.trunk import TrunkWeights, load_trunk
 from training.variants.write import write_variants
 from training.views import LabelledImages
-
-log = logging.getLogger(__name__)
 
 Images = Mapping[str, npt.NDArray[np.uint8]]
 
@@ -76,33 +70,27 @@ class _Networks:
 def train(config: TrainConfig) -> Trained:
     """Train on `config.photos` and write `config.bundles/<part>/<version>`.
 
+    Raises:
+        UsageError, BundleError, TrunkError, DatasetError: as of `plan_training`.
+        DeviceError, TrunkError, ExportError: as of `carry_out`.
+    """
+    return carry_out(plan_training(config))
+
+
+def carry_out(plan: TrainingPlan) -> Trained:
+    """Train what was planned and write `<bundles>/<part>/<version>`.
+
     The bundle appears whole or not at all: it is made under a hidden name and renamed at the end.
 
     Raises:
-        UsageError: when no bundle can be made where it should go, of the size or with the gates asked for.
-        BundleError: when there is no bundle to compare with where one was named.
         DeviceError: when `cuda` is asked for and torch has none.
-        DatasetError: when the photos cannot be trained on.
         TrunkError: when the trunk's weights cannot be had, or give nothing that can be worked with.
         ExportError: when an exported graph differs from the trained one.
     """
-    check_part_name(config.part)
-    check_gate_names(config.gates_off)
-    check_destination(config.bundles, config.part)
-    name_leftovers(config.bundles, config.part)
-    predecessor = find_predecessor(config.bundles, config.part, config.compare)
+    config, dataset, split, classes = plan.config, plan.dataset, plan.split, plan.classes
+    preprocessing = plan.preprocessing
     device = _choose_device(config)
-    dataset = read_dataset(config.photos, white_level=config.white_level, progress=config.progress)
-    check_trainable(dataset)
-    split = split_dataset(dataset.samples, seed=config.seed, fractions=config.fractions)
-    _announce(dataset, split)
-    targets = Targets(config.max_false_rejects, config.max_escapes)
-    check_askable(targets, sum(sample.label != CLEAN for sample in split.calibration))
     weights = load_trunk(config.trunk)
-    classes = [CLEAN, *sorted({sample.label for sample in split.train} - {CLEAN})]
-    preprocessing = _choose_preprocessing(config, split.train, dataset.samples)
-    size = (preprocessing.height, preprocessing.width)
-    check_exportable(size, config.padim)
     images = {
         name: load_images(samples, preprocessing, progress=config.progress)
         for name, samples in split.parts().items()
@@ -116,7 +104,7 @@ def train(config: TrainConfig) -> Trained:
     networks = _train_networks(config, weights, classes, split, images, device)
 
     with BundleDraft(config.bundles, config.part) as draft:
-        graphs = export_graphs(draft.folder, networks.trunk, networks.head, networks.padim, size)
+        graphs = export_graphs(draft.folder, networks.trunk, networks.head, networks.padim, plan.size)
         agreement = compare_with_torch(draft.folder, graphs, _photos_to_compare(images))
         opened = open_session(draft.folder / "inspector.onnx", "cpu")
         scores = _score(opened.session, images["calibration"], split.calibration, classes)
@@ -127,7 +115,7 @@ def train(config: TrainConfig) -> Trained:
             classes=classes,
             preprocessing=preprocessing,
             trunk=weights.provenance,
-            chosen=choose_with_doubt(scores, targets),
+            chosen=choose_with_doubt(scores, plan.targets),
             agreement=agreement,
             quality=gate,
             calibration=calibration_reference(
@@ -143,9 +131,9 @@ def train(config: TrainConfig) -> Trained:
         )
         metrics = summarise(records["test"], config.defect_rate)
         comparison = None
-        if predecessor:
+        if plan.predecessor:
             comparison = compare(
-                predecessor,
+                plan.predecessor,
                 records["test"],
                 dataset,
                 defect_rate=config.defect_rate,
@@ -233,19 +221,6 @@ def _labelled(
     return LabelledImages(images[known], labels)
 
 
-def _choose_preprocessing(
-    config: TrainConfig, training: Sequence[Sample], samples: Sequence[Sample]
-) -> Preprocessing:
-    """The shape comes from the training photos alone; what is letterboxed is said of all."""
-    height, width = config.image_size or default_size((s.height, s.width) for s in training)
-    preprocessing = Preprocessing(height=height, width=width, white_level=config.white_level)
-    letterboxed = sum(preprocessing.place(s.height, s.width).letterboxed for s in samples)
-    log.info("Model input: %d x %d (height x width).", height, width)
-    if letterboxed:
-        log.info("%d of %d photos have another shape and are letterboxed.", letterboxed, len(samples))
-    return preprocessing
-
-
 def _photos_to_compare(images: Images) -> npt.NDArray[np.uint8]:
     held_out = np.concatenate([images["calibration"], images["test"], images["train"]])
     count = min(len(held_out), 2 * FEWEST_COMPARED)
@@ -285,15 +260,3 @@ def _choose_device(config: TrainConfig) -> str:
             "torch finds no CUDA device to train on.", "Use --device cpu, or mend the GPU driver."
         )
     return "cuda" if available and config.device != "cpu" else "cpu"
-
-
-def _announce(dataset: Dataset, split: Split) -> None:
-    log.info("Recognised layout: %s.", dataset.layout)
-    for name, counts in split.counts().items():
-        log.info("%-12s %s", name, ", ".join(f"{label} {count}" for label, count in counts.items()))
-    if dataset.classes == [CLEAN]:
-        log.warning("No photos of defects are used: there is no classifier, PaDiM decides alone.")
-    for hint in dataset.hints:
-        log.warning("%s", hint)
-    for skipped in dataset.skipped:
-        log.warning("Left out: %s: %s", skipped.name, skipped.reason)

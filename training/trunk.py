@@ -21,6 +21,7 @@ from models.bundle import sha256_of_file
 from models.errors import TrunkError
 from models.files import replacing
 from models.manifest import TrunkProvenance
+from training.trunk_choice import WANTED_FILE, check_trunk_file
 
 log = logging.getLogger(__name__)
 
@@ -111,27 +112,21 @@ def _from_file(path: Path, name: str, licence: str) -> TrunkWeights:
 
 
 def _read_state(path: Path) -> dict[str, Tensor]:
-    remedy = "Give a .safetensors or .pth file with torchvision's ResNet50 state dict."
-    if not path.is_file():
-        raise TrunkError(
-            f"There is no trunk file {path}.", "Use --trunk auto|imagenet|glint|none or the path of a file."
-        )
+    check_trunk_file(path)
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
-        if path.suffix in (".pth", ".pt"):
-            loaded: Any = torch.load(path, map_location="cpu", weights_only=True)
-            if not isinstance(loaded, dict) or not all(isinstance(v, Tensor) for v in loaded.values()):
-                raise TrunkError(f"{path} holds something other than a state dict.", remedy)
-            return loaded
+        loaded: Any = torch.load(path, map_location="cpu", weights_only=True)
+        if not isinstance(loaded, dict) or not all(isinstance(v, Tensor) for v in loaded.values()):
+            raise TrunkError(f"{path} holds something other than a state dict.", WANTED_FILE)
+        return loaded
     except (SafetensorError, OSError, RuntimeError, ValueError, EOFError, ImportError) as error:
-        raise TrunkError(f"{path} cannot be read: {error}.", remedy) from error
+        raise TrunkError(f"{path} cannot be read: {error}.", WANTED_FILE) from error
     except Exception as error:
         # `weights_only` refuses anything but tensors with an UnpicklingError of its own module.
         raise TrunkError(
-            f"{path} is refused: it holds more than tensors ({type(error).__name__}).", remedy
+            f"{path} is refused: it holds more than tensors ({type(error).__name__}).", WANTED_FILE
         ) from error
-    raise TrunkError(f"{path} is neither .safetensors nor .pth.", remedy)
 
 
 def _check_names(path: Path, state: dict[str, Tensor]) -> None:

@@ -8,43 +8,20 @@ layer1's, and the map is smoothed on the grid.
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from models.errors import TrunkError
+from models.networks.blocks import block_columns
+from models.networks.padim_config import PadimConfig
 from models.networks.resnet import LAYER_CHANNELS, LAYER_STRIDES
-from models.networks.triangular import block_columns, to_blocks, to_matrices, zero_blocks
+from models.networks.triangular import to_blocks, to_matrices, zero_blocks
 
 # Small, so that what the fit works with is small beside what it makes.
 _EMBEDDED_AT_ONCE = 2  # photos
 _INVERTED_AT_ONCE = 8  # grid positions
-
-Projection = Literal["orthogonal", "subset"]
-
-
-@dataclass(frozen=True)
-class PadimConfig:
-    """What PaDiM is fitted with.
-
-    Attributes:
-        dims: channels after projection, d.
-        projection: `orthogonal` (seeded semi-orthogonal matrix) or `subset` (seeded choice of channels).
-        stride: pixels of input per grid cell: 4, 8 or 16.
-        regularisation: added to the covariance's diagonal (0.01 in the paper).
-        smoothing: standard deviation of the Gaussian that smooths the map, in input pixels; 0 for none.
-        seed: of the projection.
-    """
-
-    dims: int = 100
-    projection: Projection = "orthogonal"
-    stride: int = 8
-    regularisation: float = 0.01
-    smoothing: float = 8.0
-    seed: int = 0
 
 
 def projection_matrix(config: PadimConfig) -> Tensor:

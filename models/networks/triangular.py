@@ -1,26 +1,11 @@
-"""Stacks of upper triangular matrices in blocks of columns: what lies below the blocks is not kept.
-
-Block j of a d x d matrix holds the columns `block_columns(d)[j]`, from the first row down to the diagonal:
-in all about (1 + BLOCK / d) / 2 of the matrix.
-"""
+"""Stacks of upper triangular matrices in the blocks of columns that `models.networks.blocks` describes."""
 
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
-# Columns per block: fewer save little more memory, and make more and smaller matrix products.
-BLOCK = 32
-
-
-def block_columns(size: int) -> list[slice]:
-    """The columns of each block of a matrix with `size` columns; a block's rows end where its columns end."""
-    return [slice(first, min(first + BLOCK, size)) for first in range(0, size, BLOCK)]
-
-
-def block_elements(size: int) -> int:
-    """Numbers kept of one matrix with `size` columns."""
-    return sum(columns.stop * (columns.stop - columns.start) for columns in block_columns(size))
+from models.networks.blocks import block_columns
 
 
 def zero_blocks(count: int, size: int, device: torch.device) -> list[Tensor]:

@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from models.networks.padim import Embedding, Padim, PadimConfig, projection_matrix
+from models.networks.padim import Embedding, Padim, projection_matrix
+from models.networks.padim_config import PadimConfig
 from models.networks.resnet import build_resnet50
 from models.networks.triangular import to_blocks
 from models.session import open_session

@@ -29,7 +29,8 @@ LAYERS = ("layer1", "layer2", "layer3")
 def ours(photos: int, stride: int = 4) -> None:
     import torch
 
-    from models.networks.padim import PadimConfig, PadimFit
+    from models.networks.padim import PadimFit
+    from models.networks.padim_config import PadimConfig
 
     fit = PadimFit(PadimConfig(dims=DIMS, stride=stride))
     layers = random_layers()
@@ -44,7 +45,7 @@ def ours(photos: int, stride: int = 4) -> None:
 
 
 def ours_by_default(photos: int) -> None:
-    from models.networks.padim import PadimConfig
+    from models.networks.padim_config import PadimConfig
 
     ours(photos, PadimConfig().stride)
 

@@ -15,7 +15,8 @@ import torch
 from models.bundle import GOLDEN_RESULTS, SPLITS, sha256_of_file, write_manifest
 from models.decision import Limits
 from models.manifest import Manifest
-from models.networks.padim import Embedding, Padim, PadimConfig, projection_matrix
+from models.networks.padim import Embedding, Padim, projection_matrix
+from models.networks.padim_config import PadimConfig
 from models.networks.resnet import build_resnet50
 from models.photo import decode_photo
 from models.preprocessing import Preprocessing

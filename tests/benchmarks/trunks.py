@@ -21,14 +21,16 @@ import torch
 from torch import nn
 
 from models.decision import CLEAN
-from models.networks.padim import PadimConfig, PadimFit
+from models.networks.padim import PadimFit
+from models.networks.padim_config import PadimConfig
 from models.networks.resnet import Trunk, build_resnet50
 from models.preprocessing import Preprocessing, default_size
 from training.batch_norm import settle
+from training.config import FinetuneConfig
 from training.data.layouts import read_dataset
 from training.data.samples import Sample, read_mask
 from training.data.splits import Split, split_dataset
-from training.finetune import FinetuneConfig, LabelledImages, finetune
+from training.finetune import LabelledImages, finetune
 from training.images import load_images
 from training.metrics import auroc, pixel_auroc
 from training.rendering.demo import render_parts

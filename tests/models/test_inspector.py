@@ -2,8 +2,6 @@
 
 import json
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +18,7 @@ from models.inspector import Inspector
 from models.manifest import Manifest
 from models.preprocessing import Preprocessing
 from models.session import open_session
+from tests.fresh import HEAVY, modules_after
 from tests.tiny_bundle import (
     anomalous_photo,
     clean_photo,
@@ -226,11 +225,4 @@ def test_an_altered_bundle_is_not_loaded(tiny_bundle: Path, tmp_path: Path) -> N
 
 
 def test_importing_the_inspector_loads_nothing_that_only_training_needs() -> None:
-    code = (
-        "import sys; import models.inspector, models.cli; "
-        "heavy = {'torch', 'torchvision', 'anomalib', 'lightning', 'onnx'}; "
-        "heavy |= {'matplotlib', 'sklearn', 'scipy'}; "
-        "print(sorted(heavy & {name.partition('.')[0] for name in sys.modules}))"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
+    assert modules_after("import models.inspector, models.cli") & HEAVY == set()

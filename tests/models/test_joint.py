@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from models.networks.joint import ClassifierGraph, JointGraph, PadimGraph
-from models.networks.padim import PadimConfig, PadimFit
+from models.networks.padim import PadimFit
+from models.networks.padim_config import PadimConfig
 from models.networks.resnet import build_resnet50
 
 

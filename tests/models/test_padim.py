@@ -12,7 +12,8 @@ import torch.nn.functional as F
 from scipy.spatial.distance import mahalanobis
 
 from models.errors import TrunkError
-from models.networks.padim import Embedding, Padim, PadimConfig, PadimFit, Smoothing, projection_matrix
+from models.networks.padim import Embedding, Padim, PadimFit, Smoothing, projection_matrix
+from models.networks.padim_config import PadimConfig
 from models.networks.resnet import LAYER_CHANNELS
 
 SMALL = PadimConfig(dims=6, stride=8, smoothing=0.0)
@@ -161,7 +162,8 @@ ORACLE = textwrap.dedent(
     """
     import json, torch
     from anomalib.models.image.padim.torch_model import PadimModel
-    from models.networks.padim import Embedding, Padim, PadimConfig, PadimFit, subset_matrix
+    from models.networks.padim import Embedding, Padim, PadimFit, subset_matrix
+    from models.networks.padim_config import PadimConfig
     from models.networks.resnet import MEAN, STD, build_resnet50
 
     torch.manual_seed(0)

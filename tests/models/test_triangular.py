@@ -3,14 +3,8 @@
 import pytest
 import torch
 
-from models.networks.triangular import (
-    BLOCK,
-    block_columns,
-    block_elements,
-    to_blocks,
-    to_matrices,
-    zero_blocks,
-)
+from models.networks.blocks import BLOCK, block_columns, block_elements
+from models.networks.triangular import to_blocks, to_matrices, zero_blocks
 
 SIZES = [1, BLOCK - 1, BLOCK, BLOCK + 1, 100, 200]
 

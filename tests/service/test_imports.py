@@ -1,19 +1,8 @@
 """The service starts without the training libraries, and imports nothing heavy before it is used."""
 
-import json
-import subprocess
-import sys
-
 import pytest
 
-HEAVY = {"torch", "torchvision", "lightning", "anomalib", "onnx", "matplotlib", "scipy", "sklearn"}
-
-
-def modules_after(statement: str) -> set[str]:
-    """The top-level modules that are loaded after a statement in a fresh interpreter."""
-    code = f"import json, sys\n{statement}\nprint(json.dumps(sorted(sys.modules)))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    return {name.partition(".")[0] for name in json.loads(done.stdout)}
+from tests.fresh import HEAVY, modules_after
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ from training.comparison import (
     conclusion,
     describe,
     find_predecessor,
+    sign_test,
 )
 from training.data.layouts import read_dataset
 from training.data.origins import ORIGINS, reviewed_photos
@@ -167,6 +168,14 @@ def test_a_table_of_origins_that_cannot_be_read_stops_nothing(
     (tmp_path / ORIGINS).write_bytes(text)
     assert reviewed_photos(tmp_path) == frozenset()
     assert "cannot be read" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("mended", "made", "chance"),
+    [(0, 0, 1.0), (1, 0, 1.0), (5, 5, 1.0), (0, 6, 2 / 64), (2, 8, 2 * (1 + 10 + 45) / 1024)],
+)
+def test_the_chance_is_that_of_a_fair_coin(mended: int, made: int, chance: float):
+    assert sign_test(mended, made) == sign_test(made, mended) == pytest.approx(chance)
 
 
 def test_few_differing_photos_prove_nothing():

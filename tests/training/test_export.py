@@ -11,9 +11,11 @@ import pytest
 import torch
 
 from models.errors import ExportError, UsageError
-from models.networks.padim import PadimConfig, PadimFit
+from models.networks.padim import PadimFit
+from models.networks.padim_config import PadimConfig
 from models.networks.resnet import build_resnet50
-from training.export import check_exportable, compare_with_torch, export_graphs
+from training.export import compare_with_torch, export_graphs
+from training.plan import check_exportable
 from training.variants.half_graph import half_graph
 
 pytestmark = pytest.mark.slow

@@ -9,7 +9,8 @@ from torchvision.models import resnet50
 
 from models.networks.resnet import build_resnet50
 from training.augmentation import Augmentation
-from training.finetune import FinetuneConfig, finetune
+from training.config import FinetuneConfig
+from training.finetune import finetune
 from training.readout import fit_readout
 from training.views import LabelledImages, ViewCache
 

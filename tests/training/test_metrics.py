@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sklearn.metrics import roc_auc_score
+from sklearn import metrics as reference
 
-from training.metrics import PixelTally, aupro, auroc, pixel_auroc, rate_interval, shrink_mask
+from training.metrics import PixelTally, aupro, auroc, pixel_auroc, rate_interval, roc_curve, shrink_mask
 
 
 def test_auroc_is_the_share_of_pairs_in_the_right_order():
@@ -24,6 +24,30 @@ def test_auroc_is_the_share_of_pairs_in_the_right_order():
 @pytest.mark.parametrize("defective", [[], [False, False], [True]])
 def test_auroc_is_unknown_without_both_kinds(defective: list[bool]):
     assert auroc([0.5] * len(defective), defective) is None
+
+
+@pytest.mark.parametrize("kinds", [3, 9, 1000])
+@pytest.mark.parametrize("count", [2, 3, 8, 60, 400])
+def test_auroc_and_curve_are_scikit_learns_with_ties_and_without(count: int, kinds: int):
+    rng = np.random.default_rng(count)
+    scores = rng.integers(0, kinds, count) / 7
+    defective = rng.permutation(np.arange(count) < max(1, count // 3))
+    assert auroc(scores, defective) == pytest.approx(reference.roc_auc_score(defective, scores), abs=1e-12)
+    rejected, caught = roc_curve(scores, defective)
+    assert (rejected[0], caught[0], rejected[-1], caught[-1]) == (0.0, 0.0, 1.0, 1.0)
+    theirs = np.transpose(reference.roc_curve(defective, scores, drop_intermediate=False)[:2])
+    ours = np.transpose((rejected, caught))
+    assert all(np.isclose(theirs, point, atol=1e-12).all(axis=1).any() for point in ours)
+    # What lies between the corners lies on the lines that join them.
+    assert np.trapezoid(caught, rejected) == pytest.approx(auroc(scores, defective), abs=1e-12)
+    assert len(ours) <= len(theirs)
+
+
+def test_a_straight_stretch_of_the_curve_has_no_points_between_its_ends():
+    rejected, caught = roc_curve(
+        np.array([6.0, 5.0, 4.0, 3.0, 2.0, 1.0]), np.array([True, True, True, False, False, False])
+    )
+    assert (rejected.tolist(), caught.tolist()) == ([0.0, 0.0, 1.0], [0.0, 1.0, 1.0])
 
 
 @pytest.mark.parametrize(
@@ -78,7 +102,7 @@ def test_shrinking_to_the_same_size_changes_nothing():
 
 def test_pixel_auroc_is_that_of_all_pixels_together():
     maps, masks = _random_photos(5)
-    expected = roc_auc_score(
+    expected = reference.roc_auc_score(
         np.concatenate([mask.ravel() for mask in masks]), np.concatenate([m.ravel() for m in maps])
     )
     assert pixel_auroc(maps, masks) == pytest.approx(expected, abs=1e-9)
@@ -106,6 +130,16 @@ def test_every_region_counts_the_same_in_aupro():
     found[2:30, 2:30] = 1.0
     at_zero, at_limit = 0.5, 0.5 + 0.5 * 0.3
     assert aupro([found], [mask]) == pytest.approx((at_zero + at_limit) / 2)
+
+
+def test_what_touches_at_a_corner_is_one_region():
+    mask = np.zeros((40, 40), dtype=bool)
+    mask[2:30, 2:30] = True
+    mask[30, 30] = True
+    found = np.zeros((40, 40))
+    found[2:30, 2:30] = 1.0
+    overlap = 784 / 785
+    assert aupro([found], [mask]) == pytest.approx((overlap + overlap + 0.3 * (1 - overlap)) / 2)
 
 
 def test_good_photos_lower_the_area_by_their_false_alarms():

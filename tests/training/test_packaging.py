@@ -8,7 +8,7 @@ import pytest
 from models.errors import DatasetError, UsageError
 from training.config import TrainConfig
 from training.packaging import check_destination
-from training.train import train
+from training.plan import plan_training
 
 
 def test_a_place_that_can_be_written_to_is_taken_and_nothing_is_made(tmp_path: Path) -> None:
@@ -37,7 +37,7 @@ def test_the_place_is_looked_at_before_anything_is_read(tmp_path: Path) -> None:
     (tmp_path / "bundles").write_text("a file, not a folder")
     config = TrainConfig(photos=tmp_path / "missing", part="bracket", bundles=tmp_path / "bundles")
     with pytest.raises(UsageError, match="bundles"):
-        train(config)
+        plan_training(config)
 
 
 def test_what_a_killed_training_left_is_named_at_the_next_one(
@@ -48,7 +48,7 @@ def test_what_a_killed_training_left_is_named_at_the_next_one(
     (tmp_path / "bundles" / "lid" / ".partial-20260101-000000").mkdir(parents=True)
     config = TrainConfig(photos=tmp_path / "missing", part="bracket", bundles=tmp_path / "bundles")
     with caplog.at_level(logging.WARNING, logger="training"), pytest.raises(DatasetError):
-        train(config)
+        plan_training(config)
     assert [record.getMessage() for record in caplog.records] == [
         f"{left} is left of a training that was cut off; remove it, unless one is running."
     ]

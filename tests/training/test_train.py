@@ -14,12 +14,11 @@ from models.errors import ExportError, UsageError
 from models.inspector import Inspector
 from models.manifest import check_part_name
 from models.mean_part import read_mean
-from models.networks.padim import PadimConfig
+from models.networks.padim_config import PadimConfig
 from models.quality import READING_NAMES
 from tests.tiny_bundle import encode
-from training.config import TrainConfig
+from training.config import FinetuneConfig, TrainConfig
 from training.evaluation import evaluate_bundle
-from training.finetune import FinetuneConfig
 from training.images import load_images
 from training.packaging import BundleDraft
 from training.rederive import plan_limits

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 from markupsafe import Markup
-from sklearn.metrics import roc_curve
 
 from models.answer import Inspection
 from models.histogram import Mark, histogram
 from models.manifest import Manifest
 from models.svg import Axis, Frame, dot, legend, line, round_ticks
+from training.metrics import roc_curve
 from training.summary import Metrics, Record
 
 SHARES = ((0.0, "0"), (0.2, "0.2"), (0.4, "0.4"), (0.6, "0.6"), (0.8, "0.8"), (1.0, "1"))
@@ -65,8 +65,8 @@ def roc_figure(records: Sequence[Record], metrics: Metrics) -> Figure:
         area = areas[opinion.name]
         if area is None:
             continue
-        false_positives, caught, _ = roc_curve(defective, scores)
-        marks.append(line(frame, list(false_positives), list(caught), opinion.style))
+        rejected_good, caught = roc_curve(scores, defective)
+        marks.append(line(frame, list(rejected_good), list(caught), opinion.style))
         entries.append((opinion.style, f"{opinion.name}: AUROC {area:.3f}"))
     marks.append(legend(frame, entries, x=frame.px(0.44), y=frame.py(0.06) - 19.0 * len(entries)))
     rejected = metrics.false_reject_rate or 0.0

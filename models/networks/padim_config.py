@@ -1,0 +1,27 @@
+"""What PaDiM is fitted with; known without loading torch."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+Projection = Literal["orthogonal", "subset"]
+
+
+@dataclass(frozen=True)
+class PadimConfig:
+    """What PaDiM is fitted with.
+
+    Attributes:
+        dims: channels after projection, d.
+        projection: `orthogonal` (seeded semi-orthogonal matrix) or `subset` (seeded choice of channels).
+        stride: pixels of input per grid cell: 4, 8 or 16.
+        regularisation: added to the covariance's diagonal (0.01 in the paper).
+        smoothing: standard deviation of the Gaussian that smooths the map, in input pixels; 0 for none.
+        seed: of the projection.
+    """
+
+    dims: int = 100
+    projection: Projection = "orthogonal"
+    stride: int = 8
+    regularisation: float = 0.01
+    smoothing: float = 8.0
+    seed: int = 0
