@@ -50,7 +50,7 @@ def comparison_section(outcome: Compared | NotCompared | None, inspector: Inspec
     """
     if outcome is None:
         return Markup()
-    page = template("comparison.html.j2")
+    page = template("sections/comparison.html.j2")
     if isinstance(outcome, NotCompared):
         return Markup(page.render(problem=outcome.problem))  # noqa: S704 (rendered with escaping)
     return Markup(page.render(problem="", **_values(outcome, inspector)))  # noqa: S704 (as above)
