@@ -9,6 +9,9 @@ from fastapi.testclient import TestClient
 
 from service.app import create_app
 from service.settings import Settings
+from service.station.cameras import Cameras
+from service.station.feed import Feed
+from service.telemetry.names import BoundedNames
 
 StartClient = Callable[..., TestClient]
 
@@ -47,3 +50,9 @@ def client(start: StartClient) -> TestClient:
     client = start()
     assert client.get("/readyz").status_code == 200
     return client
+
+
+@pytest.fixture
+def feed() -> Feed:
+    """A feed that tells three cameras apart."""
+    return Feed(Cameras(BoundedNames(3)), keeps_photos=True)
