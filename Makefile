@@ -4,6 +4,8 @@ SERVE ?= 1
 MINUTES ?= 30
 UV_VERSION := 0.13.8
 BIN := .venv/bin
+# Where it is set, as in many images, each of the hundreds of processes compiles all that it imports anew.
+export PYTHONDONTWRITEBYTECODE :=
 # Two test processes of one thread each: side by side, threads would only wait for each other's cores.
 # The long files come first (tests/conftest.py), not those with the most tests.
 PYTEST_TWO := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder

@@ -16,6 +16,7 @@ from tests.tiny_bundle import make_tiny_bundle
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 DOCKER = REPOSITORY / "docker"
+PAUSE = 0.2  # between two health checks, each a process that takes time from the service that starts
 
 
 @pytest.fixture(scope="module")
@@ -108,6 +109,7 @@ def test_the_health_check_needs_no_key_where_there_is_a_management_port(
         while (health := check_health(port, GLINT_MANAGEMENT_PORT=str(management))).returncode != 0:
             assert process.poll() is None
             assert time.monotonic() < last, health.stderr
+            time.sleep(PAUSE)
         assert check_health(port).returncode == 1
         process.kill()
 
@@ -125,6 +127,7 @@ def test_a_service_that_lives_but_is_not_ready_is_not_healthy(tmp_path: Path) ->
         last = time.monotonic() + SECONDS
         while "checksum" not in (health := check_health(port)).stdout and time.monotonic() < last:
             assert process.poll() is None
+            time.sleep(PAUSE)
         process.kill()
     assert "checksum" in health.stdout
     assert health.returncode == 1

@@ -1,15 +1,11 @@
 """The service starts without the training libraries, and imports nothing heavy before it is used."""
 
-import pytest
-
 from tests.fresh import HEAVY, modules_after
 
 
-@pytest.mark.parametrize(
-    "module", ["service", "service.app", "service.server", "service.console", "service.batching"]
-)
-def test_importing_the_service_loads_no_training_library(module: str) -> None:
-    assert modules_after(f"import {module}") & HEAVY == set()
+def test_importing_the_service_loads_no_training_library() -> None:
+    loaded = modules_after("import service.app, service.server, service.console, service.batching")
+    assert loaded & HEAVY == set()
 
 
 def test_importing_the_application_loads_neither_pixels_nor_a_database() -> None:
