@@ -167,7 +167,7 @@ def sign_test(mended: int, made: int) -> float:
     """How often as many tosses of a fair coin fall so unevenly or more: the exact test, two-sided."""
     differing = mended + made
     tail = sum(math.comb(differing, count) for count in range(min(mended, made) + 1))
-    return min(1.0, 2 * tail / 2**differing)
+    return min(1.0, 2 * tail / (1 << differing))
 
 
 def which_photos(figures: Comparison) -> str:

@@ -122,10 +122,8 @@ def carry_out(plan: TrainingPlan) -> Trained:
                 images["calibration"], split.calibration, preprocessing, gate, scores
             ),
         )
-        records = _inspect_held_out(
-            Inspector(Bundle(draft.folder, draft.manifest(findings)), opened), split, config.progress
-        )
         unfinished = Bundle(draft.folder, draft.manifest(findings))
+        records = _inspect_held_out(Inspector(unfinished, opened), split, config.progress)
         variants = write_variants(
             unfinished, records["calibration"], images["train"], with_int8=config.int8, seed=config.seed
         )

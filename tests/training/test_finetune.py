@@ -1,13 +1,14 @@
 """Fine-tuning moves what its strategy says, learns, and keeps the best epoch."""
 
 import copy
+from functools import cache
 
 import numpy as np
 import pytest
 import torch
 from torchvision.models import resnet50
 
-from models.networks.resnet import build_resnet50
+from models.networks.resnet import Head, Trunk, build_resnet50
 from training.augmentation import Augmentation
 from training.config import FinetuneConfig
 from training.finetune import finetune
@@ -26,10 +27,16 @@ def parts(n: int, seed: int) -> LabelledImages:
     return LabelledImages(images, labels)
 
 
-def tune(strategy: str, **changes):
+@cache
+def untuned() -> tuple[Trunk, Head]:
+    """Random networks, the same for all tests: copy them."""
     torch.manual_seed(0)
-    trunk, head = build_resnet50(2)
-    before = copy.deepcopy((trunk.state_dict(), head.state_dict()))
+    return build_resnet50(2)
+
+
+def tune(strategy: str, **changes):
+    trunk, head = copy.deepcopy(untuned())
+    before = [network.state_dict() for network in untuned()]
     config = FinetuneConfig(strategy, **{"epochs": 2, "views": 2, "batch": 6, "epoch_samples": 12, **changes})
     history = finetune(trunk, head, parts(12, 0), parts(9, 1), config, progress=False)
     return trunk, head, before, history
@@ -64,13 +71,6 @@ def test_strategy_moves_only_what_it_names(strategy, in_trunk, in_head, monkeypa
     assert moved(before[1], head.state_dict()) == in_head
 
 
-def test_batch_norm_statistics_stay_unless_asked_for() -> None:
-    _, head, before, _ = tune("layer4")
-    statistics = [key for key in before[1] if key.endswith(("running_mean", "running_var"))]
-    assert statistics
-    assert all(torch.equal(before[1][key], head.state_dict()[key]) for key in statistics)
-
-
 def test_without_layer4_the_read_out_is_fitted_alone() -> None:
     torch.manual_seed(0)
     whole = resnet50(weights=None).state_dict()
@@ -85,15 +85,28 @@ def test_without_layer4_the_read_out_is_fitted_alone() -> None:
     assert not moved(before, trunk.state_dict())
 
 
-def test_both_modules_end_in_evaluation_mode_without_gradients() -> None:
-    trunk, head, _, _ = tune("layer4")
+@pytest.fixture(scope="module")
+def tuned():
+    """Layer4 moved: trunk, head, their weights before, and the history."""
+    return tune("layer4")
+
+
+def test_batch_norm_statistics_stay_unless_asked_for(tuned) -> None:
+    _, head, before, _ = tuned
+    statistics = [key for key in before[1] if key.endswith(("running_mean", "running_var"))]
+    assert statistics
+    assert all(torch.equal(before[1][key], head.state_dict()[key]) for key in statistics)
+
+
+def test_both_modules_end_in_evaluation_mode_without_gradients(tuned) -> None:
+    trunk, head, _, _ = tuned
     assert not trunk.training
     assert not head.training
     assert not any(p.requires_grad for p in [*trunk.parameters(), *head.parameters()])
 
 
-def test_same_seed_same_weights() -> None:
-    first, second = tune("layer4")[1], tune("layer4")[1]
+def test_same_seed_same_weights(tuned) -> None:
+    first, second = tuned[1], tune("layer4")[1]
     assert torch.equal(first.fc.weight, second.fc.weight)
     assert not torch.equal(first.fc.weight, tune("layer4", seed=1)[1].fc.weight)
 
