@@ -21,7 +21,8 @@ from sklearn.metrics import average_precision_score, precision_recall_curve
 from torch import nn
 
 from models.decision import CLEAN
-from models.networks.padim import PadimConfig, PadimFit
+from models.networks.padim import PadimFit
+from models.networks.padim_config import PadimConfig
 from models.networks.resnet import Normalise, Trunk, build_resnet50
 from models.scores import read_photo_scores
 from tests.benchmarks.accuracy_cases import Case

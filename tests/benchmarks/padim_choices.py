@@ -18,7 +18,7 @@ import numpy as np
 import torch
 
 from models.decision import CLEAN
-from models.networks.padim import PadimConfig
+from models.networks.padim_config import PadimConfig
 from models.networks.resnet import build_resnet50
 from tests.benchmarks.accuracy_cases import SETS, Case, read_case
 from tests.benchmarks.padim_variants import FITS, READINGS, Fit, distances, score

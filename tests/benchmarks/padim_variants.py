@@ -8,7 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from models.networks.padim import Embedding, PadimConfig, Smoothing, projection_matrix
+from models.networks.padim import Embedding, Smoothing, projection_matrix
+from models.networks.padim_config import PadimConfig
 from models.networks.resnet import LAYER_CHANNELS
 
 _POSITIONS_AT_ONCE = 32
