@@ -137,7 +137,7 @@ def train(
         progress=not quiet,
     )
     plan = plan_training(config)
-    # Loads torch, which takes ten seconds and more; most of what is refused is refused before.
+    # Loads torch, which takes seconds: what can be refused without it has been by now.
     from training.train import carry_out
 
     _print_trained(carry_out(plan))

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from models.cuda.driver import driver_library
 from models.decision import CLEAN
 from models.errors import UsageError
 from models.manifest import check_part_name
@@ -56,6 +57,7 @@ def plan_training(config: TrainConfig) -> TrainingPlan:
     Raises:
         UsageError: when no bundle can be made where it should go, of the size, with the gates or for the
             targets asked for.
+        DeviceError: when `cuda` is asked for and there is no driver; torch may still find no GPU.
         BundleError: when there is no bundle to compare with where one was named.
         TrunkError: when the trunk is neither a known name nor a file of weights.
         DatasetError: when the photos cannot be trained on.
@@ -64,6 +66,8 @@ def plan_training(config: TrainConfig) -> TrainingPlan:
     check_gate_names(config.gates_off)
     targets = Targets(config.max_false_rejects, config.max_escapes)
     check_trunk(config.trunk)
+    if config.device == "cuda":
+        driver_library()
     check_destination(config.bundles, config.part)
     name_leftovers(config.bundles, config.part)
     predecessor = find_predecessor(config.bundles, config.part, config.compare)

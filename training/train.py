@@ -71,7 +71,7 @@ def train(config: TrainConfig) -> Trained:
     """Train on `config.photos` and write `config.bundles/<part>/<version>`.
 
     Raises:
-        UsageError, BundleError, TrunkError, DatasetError: as of `plan_training`.
+        UsageError, DeviceError, BundleError, TrunkError, DatasetError: as of `plan_training`.
         DeviceError, TrunkError, ExportError: as of `carry_out`.
     """
     return carry_out(plan_training(config))

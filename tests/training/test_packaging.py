@@ -1,11 +1,12 @@
 """Where a bundle may go, and what the manifest keeps of how it was made."""
 
 import logging
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from models.errors import DatasetError, UsageError
+from models.errors import DatasetError, DeviceError, TrunkError, UsageError
 from training.config import TrainConfig
 from training.packaging import check_destination
 from training.plan import plan_training
@@ -38,6 +39,24 @@ def test_the_place_is_looked_at_before_anything_is_read(tmp_path: Path) -> None:
     config = TrainConfig(photos=tmp_path / "missing", part="bracket", bundles=tmp_path / "bundles")
     with pytest.raises(UsageError, match="bundles"):
         plan_training(config)
+
+
+def test_a_trunk_or_a_gpu_that_is_not_there_is_refused_before_anything_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = TrainConfig(photos=tmp_path / "missing", part="bracket", bundles=tmp_path)
+    with pytest.raises(TrunkError, match=r"no trunk file nowhere\.pth"):
+        plan_training(replace(config, trunk="nowhere.pth"))
+    (tmp_path / "trunk.bin").touch()
+    with pytest.raises(TrunkError, match=r"neither \.safetensors nor \.pth"):
+        plan_training(replace(config, trunk=str(tmp_path / "trunk.bin")))
+
+    def no_driver(name: str) -> None:
+        raise OSError(f"{name}: cannot open shared object file")
+
+    monkeypatch.setattr("ctypes.CDLL", no_driver)
+    with pytest.raises(DeviceError, match="No NVIDIA driver"):
+        plan_training(replace(config, device="cuda"))
 
 
 def test_what_a_killed_training_left_is_named_at_the_next_one(
