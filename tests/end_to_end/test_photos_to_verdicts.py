@@ -20,7 +20,7 @@ def photos(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def bundle(photos: Path, tmp_path_factory) -> Path:
-    options = ("--trunk", "none", "--image-size", "64x64", "--dims", 20, "--epochs", 1, "--no-int8")
+    options = ("--trunk", "none", "--image-size", "96x96", "--dims", 20, "--epochs", 1, "--no-int8")
     return train(photos, tmp_path_factory.mktemp("bundles"), *options)
 
 

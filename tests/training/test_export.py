@@ -19,7 +19,7 @@ from training.plan import check_exportable
 from training.variants.half_graph import half_graph
 
 pytestmark = pytest.mark.slow
-SIZE = (32, 48)
+SIZE = (64, 96)
 
 
 @pytest.fixture(scope="module")

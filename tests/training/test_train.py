@@ -43,7 +43,7 @@ def config(photos: Path, bundles: Path, **changes) -> TrainConfig:
     quick = FinetuneConfig(epochs=1, views=2, batch=8, epoch_samples=16)
     given = {
         "trunk": "none",
-        "image_size": (32, 48),
+        "image_size": (64, 80),
         "int8": False,
         "padim": PadimConfig(dims=12),
         "finetune": quick,
@@ -100,8 +100,8 @@ def test_what_was_not_asked_for_is_said(trained) -> None:
 def test_manifest_says_where_everything_came_from(trained) -> None:
     manifest = trained.bundle.manifest
     assert manifest.classes == ["clean", "scratched"]
-    assert (manifest.preprocessing.height, manifest.preprocessing.width) == (32, 48)
-    assert manifest.grid == (4, 6)
+    assert (manifest.preprocessing.height, manifest.preprocessing.width) == (64, 80)
+    assert manifest.grid == (8, 10)
     assert manifest.dataset.layout == trained.dataset.layout
     assert manifest.dataset.skipped == 1
     assert manifest.trunk.name == "random"
@@ -193,7 +193,7 @@ def test_the_bundle_has_an_int8_graph_or_says_why_not(again) -> None:
 
 def test_without_defect_photos_padim_decides_alone(tmp_path: Path) -> None:
     render_parts(tmp_path / "photos", good=24, scratched=0, size=(96, 96), progress=False)
-    done = train(config(tmp_path / "photos", tmp_path / "bundles", image_size=(32, 32)))
+    done = train(config(tmp_path / "photos", tmp_path / "bundles", image_size=(64, 64)))
     assert done.bundle.manifest.classes == ["clean"]
     assert done.bundle.manifest.limits.classifier is None
     assert "classifier.onnx" not in done.bundle.manifest.files
