@@ -44,7 +44,7 @@ CORESET = 0.01
 
 def glint(case: Case, trunk: Path, work: Path) -> Result:
     """The product: `glint train` with its defaults, and its bundle's answers."""
-    from training.config import TrainConfig
+    from training.config import FinetuneConfig, TrainConfig
     from training.train import train
 
     config = TrainConfig(
@@ -54,6 +54,8 @@ def glint(case: Case, trunk: Path, work: Path) -> Result:
         trunk=str(trunk),
         seed=case.seed,
         int8=False,
+        padim=PadimConfig(seed=case.seed),
+        finetune=FinetuneConfig(seed=case.seed),
         progress=False,
     )
     with _watched() as watched:
