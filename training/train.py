@@ -169,7 +169,7 @@ def _paint(plan: TrainingPlan, images: Images) -> PaintedPhotos:
         seed=plan.config.seed,
         progress=plan.config.progress,
     )
-    announce(painted, stand_ins(plan.split, painted))
+    announce(painted, plan.split)
     return painted
 
 

@@ -202,9 +202,10 @@ def test_a_photo_on_which_nothing_would_be_seen_is_left_out_and_told(
     assert len(painted.train) == 3
     assert [skipped.name for skipped in painted.left_out] == ["clean/train_1.png"]
     with caplog.at_level(logging.INFO, logger="training"):
-        announce(painted, painted.calibration)
+        announce(painted, SPLIT)
     assert "Not painted: clean/train_1.png: no scratch that can be seen" in caplog.text
     assert "No real photo of scratched is held out" in caplog.text
+    assert "No real photo of scratched is tested" in caplog.text
 
 
 def test_where_nothing_can_be_painted_training_is_refused() -> None:

@@ -106,17 +106,20 @@ def paint_photos(
     return result
 
 
-def announce(painted: PaintedPhotos, stand_ins: Sequence[PaintedPhoto]) -> None:
-    """Tell what was painted, what could not be, and of which classes only painted photos say when to stop."""
+def announce(painted: PaintedPhotos, split: Split) -> None:
+    """Tell what was painted, what could not be, and where real photos of a painted class are missing."""
     for name, counts in painted.counts().items():
         log.info("%-12s %s (painted)", name, ", ".join(f"{label} {count}" for label, count in counts.items()))
     for skipped in painted.left_out:
         log.warning("Not painted: %s: %s", skipped.name, skipped.reason)
-    if alone := sorted({photo.label for photo in stand_ins}):
+    if alone := sorted({photo.label for photo in stand_ins(split, painted)}):
         log.warning(
-            "No real photo of %s is held out for calibration: painted ones say when to stop, and what the "
-            "classifier finds of real ones is not known.",
+            "No real photo of %s is held out for calibration: painted ones say when to stop.",
             " or ".join(alone),
+        )
+    if untested := sorted(painted.classes - {sample.label for sample in split.test}):
+        log.warning(
+            "No real photo of %s is tested: what is found of them is not known.", " or ".join(untested)
         )
 
 
