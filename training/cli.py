@@ -90,6 +90,17 @@ def train(
     light: Annotated[
         float, typer.Option(min=0, max=0.9, help="Change brightness and contrast by up to this.")
     ] = 0.15,
+    synthetic_defects: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            max=100_000,
+            help="Paint defects on so many photos of good parts, for the classifier to learn from; e.g. 100.",
+        ),
+    ] = 0,
+    synthetic_kinds: Annotated[
+        str, typer.Option(help="Which defects are painted, each with its class if you like: scratch=scored.")
+    ] = "scratch,dent,stain",
     no_int8: Annotated[
         bool, typer.Option("--no-int8", help="Write no int8 graph for CPUs; saves up to a minute.")
     ] = False,
@@ -112,6 +123,7 @@ def train(
     from training.augmentation import Augmentation
     from training.config import FinetuneConfig, TrainConfig
     from training.plan import plan_training
+    from training.synthetic.kinds import SyntheticConfig, parse_kinds
 
     if max_false_rejects is None and max_escapes is None:
         max_false_rejects = 0.01
@@ -134,6 +146,7 @@ def train(
         device=device,
         padim=PadimConfig(dims=dims, projection=projection, stride=_parse_stride(grid_stride), seed=seed),
         finetune=FinetuneConfig(finetune, epochs=epochs, seed=seed, augmentation=augmentation),
+        synthetic=SyntheticConfig(synthetic_defects, *parse_kinds(synthetic_kinds)),
         progress=not quiet,
     )
     plan = plan_training(config)

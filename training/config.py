@@ -7,6 +7,7 @@ from typing import Any, Literal
 from models.networks.padim_config import PadimConfig
 from training.augmentation import Augmentation
 from training.sign_off import DEFECT_RATE
+from training.synthetic.kinds import SyntheticConfig
 from training.trunk_choice import NAMED_TRUNKS
 
 Strategy = Literal["head", "layer4", "discriminative", "full"]
@@ -61,6 +62,7 @@ class TrainConfig:
         int8: write an int8 graph for CPUs as well, if it agrees with fp32.
         compare: bundle to compare the new one with; None for the part's newest.
         fractions: of photos for training, calibration and test.
+        synthetic: defects to paint on photos of good parts.
     """
 
     photos: Path
@@ -80,6 +82,7 @@ class TrainConfig:
     device: Literal["auto", "cpu", "cuda"] = "auto"
     padim: PadimConfig = field(default_factory=PadimConfig)
     finetune: FinetuneConfig = field(default_factory=FinetuneConfig)
+    synthetic: SyntheticConfig = field(default_factory=SyntheticConfig)
     progress: bool = True
 
     def summary(self) -> dict[str, Any]:
@@ -96,4 +99,5 @@ class TrainConfig:
             "int8": self.int8,
             "finetune": {**vars(finetune), "augmentation": vars(finetune.augmentation)},
             "padim": dict(vars(padim)),
+            "synthetic": self.synthetic.summary(),
         }

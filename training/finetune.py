@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -31,6 +32,7 @@ class _Lessons:
 
     views: ViewCache
     labels: Tensor
+    painted: npt.NDArray[np.bool_] | None
     held_out: Tensor
     truth: Tensor
     device: str
@@ -71,6 +73,7 @@ def finetune(
             frozen, train.images, config.augmentation, views=config.views, seed=config.seed, device=device
         ),
         labels=torch.from_numpy(train.labels),
+        painted=train.painted,
         held_out=activations(frozen, calibration.images, device),
         truth=torch.from_numpy(calibration.labels),
         device=device,
@@ -98,7 +101,9 @@ def _fit_readout(stage: Stage, lessons: _Lessons, n_views: int, progress: bool) 
         for part in torch.split(photos, 32):
             seen.append(features(lessons.views.take(part, torch.full_like(part, view))))
     judged = torch.cat([features(part) for part in torch.split(lessons.held_out, 32)])
-    fit_readout(stage.fc, torch.cat(seen), lessons.labels.repeat(n_views), judged, lessons.truth)
+    painted = None if lessons.painted is None else np.tile(lessons.painted, n_views)
+    labels = lessons.labels.repeat(n_views)
+    fit_readout(stage.fc, torch.cat(seen), labels, judged, lessons.truth, painted)
 
 
 def _descend(
@@ -125,7 +130,7 @@ def _descend(
     for epoch in track(range(1, config.epochs + 1), "Fine-tuning", enabled=progress):
         stage.train(train_statistics)
         losses = []
-        for photos in _balanced_batches(lessons.labels, steps, config.batch, generator):
+        for photos in _balanced_batches(lessons, steps, config.batch, generator):
             views = torch.randint(lessons.views.views, photos.shape, generator=generator)
             logits = stage(_to_network(lessons.views.take(photos, views), lessons.device))
             target = lessons.labels[photos].to(lessons.device)
@@ -197,9 +202,11 @@ def _warmup_cosine(total: int) -> Callable[[int], float]:
     return factor
 
 
-def _balanced_batches(labels: Tensor, steps: int, batch: int, generator: torch.Generator) -> Iterator[Tensor]:
+def _balanced_batches(
+    lessons: _Lessons, steps: int, batch: int, generator: torch.Generator
+) -> Iterator[Tensor]:
     """Draw photo indices: half of them clean, the other half shared alike by the defect classes."""
-    weights = torch.from_numpy(balanced_weights(labels.numpy()))
+    weights = torch.from_numpy(balanced_weights(lessons.labels.numpy(), lessons.painted))
     for _ in range(steps):
         yield torch.multinomial(weights, batch, replacement=True, generator=generator)
 

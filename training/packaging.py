@@ -5,8 +5,8 @@ import logging
 import os
 import platform
 import shutil
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version as library_version
 from pathlib import Path
@@ -35,7 +35,10 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Findings:
-    """All that training found out and the manifest records, but for the figures on test photos."""
+    """All that training found out and the manifest records, but for the figures on test photos.
+
+    `painted` says of the photos with painted defects, if there are any, how many there are.
+    """
 
     config: TrainConfig
     dataset: Dataset
@@ -47,6 +50,7 @@ class Findings:
     agreement: dict[str, float]
     quality: QualityGate
     calibration: CalibrationReference
+    painted: Mapping[str, Any] = field(default_factory=dict)
 
 
 def check_destination(bundles: Path, part: str) -> None:
@@ -126,7 +130,7 @@ class BundleDraft:
                 photos=findings.split.counts(),
                 skipped=len(findings.dataset.skipped),
             ),
-            training=findings.config.summary(),
+            training={**findings.config.summary(), **findings.painted},
             metrics=metrics or {},
             agreement=findings.agreement,
             libraries=_installed_libraries(),

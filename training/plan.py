@@ -19,6 +19,7 @@ from training.data.samples import Dataset, Sample, check_trainable
 from training.data.splits import Split, split_dataset
 from training.packaging import check_destination, name_leftovers
 from training.quality import check_gate_names
+from training.synthetic.kinds import Kind, name_classes
 from training.targets import Targets, check_askable
 from training.trunk_choice import check_trunk
 
@@ -33,7 +34,8 @@ class TrainingPlan:
     """Photos that were read and options that passed; nothing is trained or written yet.
 
     Attributes:
-        classes: `clean`, then the defects that there are photos of to train on.
+        classes: `clean`, then the defects that there are photos of to train on, or that are painted.
+        painted_classes: the class of each kind of defect that is painted; empty where none is.
         predecessor: bundle to compare the new one with; None if it is the part's first.
     """
 
@@ -44,6 +46,7 @@ class TrainingPlan:
     classes: list[str]
     preprocessing: Preprocessing
     predecessor: Path | None
+    painted_classes: dict[Kind, str]
 
     @property
     def size(self) -> tuple[int, int]:
@@ -76,14 +79,17 @@ def plan_training(config: TrainConfig) -> TrainingPlan:
     split = split_dataset(dataset.samples, seed=config.seed, fractions=config.fractions)
     _announce(dataset, split)
     check_askable(targets, sum(sample.label != CLEAN for sample in split.calibration))
+    painted = _painted_classes(config, dataset)
+    defects = {sample.label for sample in split.train}.union(painted.values()) - {CLEAN}
     plan = TrainingPlan(
         config=config,
         dataset=dataset,
         split=split,
         targets=targets,
-        classes=[CLEAN, *sorted({sample.label for sample in split.train} - {CLEAN})],
+        classes=[CLEAN, *sorted(defects)],
         preprocessing=_choose_preprocessing(config, split.train, dataset.samples),
         predecessor=predecessor,
+        painted_classes=painted,
     )
     check_exportable(plan.size, config.padim)
     return plan
@@ -109,6 +115,15 @@ def check_exportable(size: tuple[int, int], padim: PadimConfig) -> None:
         )
 
 
+def _painted_classes(config: TrainConfig, dataset: Dataset) -> dict[Kind, str]:
+    if config.synthetic.photos:
+        return name_classes(config.synthetic, dataset.classes[1:])
+    if dataset.classes == [CLEAN]:
+        log.warning("No photos of defects are used: there is no classifier, PaDiM decides alone.")
+        log.warning("For a classifier without such photos, paint defects: --synthetic-defects 100.")
+    return {}
+
+
 def _choose_preprocessing(
     config: TrainConfig, training: Sequence[Sample], samples: Sequence[Sample]
 ) -> Preprocessing:
@@ -126,8 +141,6 @@ def _announce(dataset: Dataset, split: Split) -> None:
     log.info("Recognised layout: %s.", dataset.layout)
     for name, counts in split.counts().items():
         log.info("%-12s %s", name, ", ".join(f"{label} {count}" for label, count in counts.items()))
-    if dataset.classes == [CLEAN]:
-        log.warning("No photos of defects are used: there is no classifier, PaDiM decides alone.")
     for hint in dataset.hints:
         log.warning("%s", hint)
     for skipped in dataset.skipped:

@@ -22,8 +22,18 @@ Floats = npt.NDArray[np.floating[Any]]
 _STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1)
 _ITERATIONS = 300
 
+# Of the weight of a class that has real and painted photos, this is the real ones'.
+REAL_SHARE = 0.5
 
-def fit_readout(readout: nn.Linear, train: Tensor, labels: Tensor, held_out: Tensor, truth: Tensor) -> None:
+
+def fit_readout(
+    readout: nn.Linear,
+    train: Tensor,
+    labels: Tensor,
+    held_out: Tensor,
+    truth: Tensor,
+    painted: npt.NDArray[np.bool_] | None = None,
+) -> None:
     """Set the weights of `readout` to a logistic regression in which clean counts as much as all defects.
 
     The strength of the L2 penalty is the one with the lowest log loss on the held-out features.
@@ -33,6 +43,7 @@ def fit_readout(readout: nn.Linear, train: Tensor, labels: Tensor, held_out: Ten
         train: float [N, D]; standardised inside, and the scale folded into the weights.
         labels: int64 [N], 0 for clean; each of the C classes occurs.
         held_out, truth: features float [M, D] and labels int64 [M] to choose the strength on.
+        painted: bool [N], which of the N have a painted defect; None for none.
     """
     features = train.numpy().astype(np.float32)
     centre, spread = features.mean(axis=0), features.std(axis=0) + 1e-6
@@ -40,7 +51,8 @@ def fit_readout(readout: nn.Linear, train: Tensor, labels: Tensor, held_out: Ten
     judged = (held_out.numpy().astype(np.float32) - centre) / spread
     # Two threads on so small a matrix mostly wait for each other.
     with threadpool_limits(1):
-        fits = [_fit(features, labels.numpy(), strength) for strength in _STRENGTHS]
+        weights = balanced_weights(labels.numpy(), painted)
+        fits = [_fit(features, labels.numpy(), weights, strength) for strength in _STRENGTHS]
     losses = [_loss(fit, judged, truth.numpy()) for fit in fits]
     best = fits[int(np.argmin(losses))]
     coefficients, offsets = best.coef_, best.intercept_
@@ -53,12 +65,14 @@ def fit_readout(readout: nn.Linear, train: Tensor, labels: Tensor, held_out: Ten
         readout.bias.copy_(torch.from_numpy(offsets - weight @ centre))
 
 
-def _fit(features: Floats, labels: npt.NDArray[np.int64], strength: float) -> LogisticRegression:
+def _fit(
+    features: Floats, labels: npt.NDArray[np.int64], weights: Floats, strength: float
+) -> LogisticRegression:
     model = LogisticRegression(C=strength, max_iter=_ITERATIONS, tol=1e-3)
     with warnings.catch_warnings():
         # A penalised fit that is cut short serves as well as one carried to the last digit.
         warnings.simplefilter("ignore", ConvergenceWarning)
-        return model.fit(features, labels, sample_weight=balanced_weights(labels))
+        return model.fit(features, labels, sample_weight=weights)
 
 
 def _loss(model: LogisticRegression, features: Floats, labels: npt.NDArray[np.int64]) -> float:
@@ -68,10 +82,19 @@ def _loss(model: LogisticRegression, features: Floats, labels: npt.NDArray[np.in
     )
 
 
-def balanced_weights(labels: npt.NDArray[np.int64]) -> Floats:
-    """Weights of photos, of mean 1: half for clean, the other half shared alike by the defect classes."""
-    classes, counts = np.unique(labels, return_counts=True)
+def balanced_weights(labels: npt.NDArray[np.int64], painted: npt.NDArray[np.bool_] | None = None) -> Floats:
+    """Weights of photos, of mean 1: half for clean, the other half shared alike by the defect classes.
+
+    In a class that has both, the few real photos count `REAL_SHARE` and the many painted ones the rest.
+    """
+    classes = np.unique(labels)
     defects = max(1, int((classes > 0).sum()))
-    share = {c: (0.5 if c == 0 else 0.5 / defects) / n for c, n in zip(classes, counts, strict=True)}
-    weights = np.array([share[label] for label in labels])
+    drawn = np.zeros(len(labels), dtype=bool) if painted is None else painted
+    weights = np.zeros(len(labels))
+    for label in classes:
+        share = 0.5 if label == 0 else 0.5 / defects
+        real, extra = (labels == label) & ~drawn, (labels == label) & drawn
+        of_real = REAL_SHARE if real.any() and extra.any() else float(real.any())
+        weights[real] = share * of_real / max(1, real.sum())
+        weights[extra] = share * (1 - of_real) / max(1, extra.sum())
     return np.asarray(weights / weights.mean())

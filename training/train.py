@@ -1,23 +1,19 @@
 """`glint train`: from a folder of photos to a bundle, step by step; what is checked first is in `plan`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import nn
 
 from models.bundle import Bundle
 from models.decision import CLEAN
 from models.errors import DeviceError
 from models.inspector import Inspector
-from models.networks.padim import Padim, PadimFit
-from models.networks.resnet import Head, Trunk, build_resnet50
 from models.scores import write_scores
 from models.session import open_session
-from training.batch_norm import settle
 from training.comparison import Compared, NotCompared, compare
 from training.config import TrainConfig
 from training.data.samples import Dataset, Sample
@@ -25,22 +21,19 @@ from training.data.splits import Split
 from training.doubt import choose_with_doubt
 from training.evaluation import Metrics, Record, inspect_samples, summarise
 from training.export import FEWEST_COMPARED, compare_with_torch, export_graphs
-from training.finetune import finetune
 from training.golden import write_golden
 from training.images import load_images
+from training.learning import Images, train_networks
 from training.limits import HeldOutScores, held_out_scores
 from training.mean_part import write_mean
 from training.packaging import BundleDraft, Findings
 from training.plan import TrainingPlan, plan_training
-from training.progress import track
 from training.quality import calibration_reference, learn_gate
 from training.recorded import scores_of
 from training.report import write_report
-from training.trunk import TrunkWeights, load_trunk
+from training.synthetic.photos import PaintedPhotos, announce, paint_photos, stand_ins
+from training.trunk import load_trunk
 from training.variants.write import write_variants
-from training.views import LabelledImages
-
-Images = Mapping[str, npt.NDArray[np.uint8]]
 
 
 @dataclass(frozen=True)
@@ -57,22 +50,12 @@ class Trained:
     comparison: Compared | NotCompared | None
 
 
-@dataclass(frozen=True)
-class _Networks:
-    """The trained pieces; no head without defect classes."""
-
-    trunk: Trunk
-    head: Head | None
-    padim: Padim
-    history: list[dict[str, float]]
-
-
 def train(config: TrainConfig) -> Trained:
     """Train on `config.photos` and write `config.bundles/<part>/<version>`.
 
     Raises:
         UsageError, DeviceError, BundleError, TrunkError, DatasetError: as of `plan_training`.
-        DeviceError, TrunkError, ExportError: as of `carry_out`.
+        DeviceError, DatasetError, TrunkError, ExportError: as of `carry_out`.
     """
     return carry_out(plan_training(config))
 
@@ -84,6 +67,7 @@ def carry_out(plan: TrainingPlan) -> Trained:
 
     Raises:
         DeviceError: when `cuda` is asked for and torch has none.
+        DatasetError: when defects are to be painted and on no photo one can be seen.
         TrunkError: when the trunk's weights cannot be had, or give nothing that can be worked with.
         ExportError: when an exported graph differs from the trained one.
     """
@@ -101,7 +85,8 @@ def carry_out(plan: TrainingPlan) -> Trained:
         preprocessing,
         without=config.gates_off,
     )
-    networks = _train_networks(config, weights, classes, split, images, device)
+    painted = _paint(plan, images)
+    networks = train_networks(config, weights, classes, split, images, painted, device)
 
     with BundleDraft(config.bundles, config.part) as draft:
         graphs = export_graphs(draft.folder, networks.trunk, networks.head, networks.padim, plan.size)
@@ -121,6 +106,7 @@ def carry_out(plan: TrainingPlan) -> Trained:
             calibration=calibration_reference(
                 images["calibration"], split.calibration, preprocessing, gate, scores
             ),
+            painted={"painted": painted.counts()} if painted.train else {},
         )
         unfinished = Bundle(draft.folder, draft.manifest(findings))
         records = _inspect_held_out(Inspector(unfinished, opened), split, config.progress)
@@ -156,6 +142,8 @@ def carry_out(plan: TrainingPlan) -> Trained:
             splits=split.parts(),
             history=networks.history,
             comparison=comparison,
+            painted=painted,
+            stand_ins=stand_ins(split, painted),
         )
         bundle = draft.publish(draft.manifest(findings, figures, variants))
     return Trained(bundle, metrics, dataset, split, comparison)
@@ -169,54 +157,20 @@ def _figures(metrics: Metrics, comparison: Compared | NotCompared | None) -> dic
     return figures
 
 
-def _train_networks(
-    config: TrainConfig,
-    weights: TrunkWeights,
-    classes: Sequence[str],
-    split: Split,
-    images: Images,
-    device: str,
-) -> _Networks:
-    torch.manual_seed(config.seed)
-    trunk, head = build_resnet50(len(classes), weights.state)
-    if weights.random:
-        # Random layers take their batch-norm statistics from the photos, or activations would grow unchecked.
-        unsettled = nn.ModuleList([trunk, head])
-        settle(unsettled, lambda part: head(trunk(part)), torch.from_numpy(images["train"][:64]))
-    history: list[dict[str, float]] = []
-    if len(classes) > 1:
-        history = finetune(
-            trunk,
-            head,
-            _labelled(images["train"], split.train, classes),
-            _labelled(images["calibration"], split.calibration, classes),
-            config.finetune,
-            train_statistics=weights.random,
-            device=device,
-            progress=config.progress,
-        )
-    clean = np.array([sample.label == CLEAN for sample in split.train])
-    padim = _fit_padim(trunk, images["train"][clean], config, device)
-    return _Networks(trunk.cpu(), head.cpu() if len(classes) > 1 else None, padim.cpu(), history)
-
-
-@torch.inference_mode()
-def _fit_padim(trunk: Trunk, good: npt.NDArray[np.uint8], config: TrainConfig, device: str) -> Padim:
-    fit = PadimFit(config.padim)
-    trunk.to(device)
-    batches = torch.split(torch.from_numpy(good), 8)
-    for batch in track(batches, "Fitting PaDiM", enabled=config.progress):
-        fit.add(trunk(batch.to(device)))
-    return fit.finish()
-
-
-def _labelled(
-    images: npt.NDArray[np.uint8], samples: Sequence[Sample], classes: Sequence[str]
-) -> LabelledImages:
-    """Images of known classes with their class indices; a class without training photos is left out."""
-    known = np.array([sample.label in classes for sample in samples])
-    labels = np.array([classes.index(s.label) for s in samples if s.label in classes], dtype=np.int64)
-    return LabelledImages(images[known], labels)
+def _paint(plan: TrainingPlan, images: Images) -> PaintedPhotos:
+    if not plan.painted_classes:
+        return PaintedPhotos()
+    painted = paint_photos(
+        plan.config.synthetic,
+        plan.painted_classes,
+        plan.split,
+        images,
+        plan.preprocessing,
+        seed=plan.config.seed,
+        progress=plan.config.progress,
+    )
+    announce(painted, plan.split)
+    return painted
 
 
 def _photos_to_compare(images: Images) -> npt.NDArray[np.uint8]:

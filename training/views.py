@@ -15,10 +15,14 @@ CACHE_BYTES = 3 << 30
 
 @dataclass(frozen=True)
 class LabelledImages:
-    """Model-sized images uint8 [N, H, W, 3] RGB and class indices int64 [N], 0 for clean."""
+    """Model-sized images uint8 [N, H, W, 3] RGB and class indices int64 [N], 0 for clean.
+
+    `painted`, bool [N], says which have a painted defect; None for none.
+    """
 
     images: npt.NDArray[np.uint8]
     labels: npt.NDArray[np.int64]
+    painted: npt.NDArray[np.bool_] | None = None
 
 
 class ViewCache:

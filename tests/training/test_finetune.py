@@ -12,7 +12,7 @@ from models.networks.resnet import Head, Trunk, build_resnet50
 from training.augmentation import Augmentation
 from training.config import FinetuneConfig
 from training.finetune import finetune
-from training.readout import fit_readout
+from training.readout import REAL_SHARE, balanced_weights, fit_readout
 from training.views import LabelledImages, ViewCache
 
 SIZE = 64
@@ -156,6 +156,16 @@ def test_every_defect_class_counts_alike_in_the_read_out() -> None:
     with torch.no_grad():
         probabilities = readout(nothing[:1]).softmax(dim=1)[0]
     assert probabilities.tolist() == pytest.approx([0.5, 0.25, 0.25], abs=0.01)
+
+
+def test_real_photos_of_a_class_are_not_drowned_by_painted_ones() -> None:
+    labels = np.array([0] * 4 + [1] * 2 + [1] * 50 + [2] * 10)
+    painted = np.array([False] * 6 + [True] * 60)
+    weights = balanced_weights(labels, painted)
+    shares = [weights[those].sum() / weights.sum() for those in (slice(4), slice(4, 6), slice(6, 56))]
+    assert shares == pytest.approx([0.5, 0.25 * REAL_SHARE, 0.25 * (1 - REAL_SHARE)])
+    assert weights[56:].sum() / weights.sum() == pytest.approx(0.25), "painted ones alone are their class"
+    np.testing.assert_array_equal(balanced_weights(labels[:6]), balanced_weights(labels[:6], painted[:6]))
 
 
 def test_views_without_changes_are_the_photo() -> None:

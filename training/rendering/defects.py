@@ -51,26 +51,38 @@ def add_scratch(picture: Picture, surface: Mask, rng: np.random.Generator) -> tu
     return _apply(picture, factor), mask
 
 
-def add_dent(picture: Picture, surface: Mask, rng: np.random.Generator) -> tuple[Picture, Mask]:
-    """Dent a surface: a shallow, oval hollow, lit on the side away from the lamp; see `add_scratch`."""
+def add_dent(
+    picture: Picture,
+    surface: Mask,
+    rng: np.random.Generator,
+    *,
+    light: tuple[float, float, float] = LIGHT,
+    enlarge: float = 1.0,
+) -> tuple[Picture, Mask]:
+    """Dent a surface: a shallow, oval hollow, lit on the side away from the lamp; see `add_scratch`.
+
+    Args:
+        light: where the lamp stands, a unit vector: x to the right, y down, z to the camera.
+        enlarge: how many times as wide and deep it is as dents usually are.
+    """
     unit = min(surface.shape)
-    centre = _place(surface, rng)
-    radius = unit * rng.uniform(0.018, 0.04)
+    centre = place(surface, rng)
+    radius = enlarge * unit * rng.uniform(0.018, 0.04)
     across, along = _frame(surface.shape, centre, rng.uniform(0, math.pi))
     stretch = rng.uniform(0.75, 1.35)
     square = (across / (radius * stretch)) ** 2 + (along * stretch / radius) ** 2
     hollow = (-np.exp(-0.5 * square) * radius * rng.uniform(0.3, 0.55)).astype(np.float32)
     slope_x = cv2.Sobel(hollow, cv2.CV_32F, 1, 0, scale=0.125)
     slope_y = cv2.Sobel(hollow, cv2.CV_32F, 0, 1, scale=0.125)
-    lit = (-LIGHT[0] * slope_x - LIGHT[1] * slope_y + LIGHT[2]) / np.sqrt(1 + slope_x**2 + slope_y**2)
-    factor = 1 + 1.3 * (lit / LIGHT[2] - 1) * surface
+    lit = (-light[0] * slope_x - light[1] * slope_y + light[2]) / np.sqrt(1 + slope_x**2 + slope_y**2)
+    factor = 1 + 1.3 * (lit / light[2] - 1) * surface
     return _apply(picture, factor), np.asarray((square < 4) & surface)
 
 
 def add_stain(picture: Picture, surface: Mask, rng: np.random.Generator) -> tuple[Picture, Mask]:
     """Stain a surface: a ragged, darker patch with a rim, as dried coolant leaves it; see `add_scratch`."""
     unit = min(surface.shape)
-    across, along = _frame(surface.shape, _place(surface, rng), rng.uniform(0, math.pi))
+    across, along = _frame(surface.shape, place(surface, rng), rng.uniform(0, math.pi))
     radius = unit * rng.uniform(0.03, 0.07)
     ragged = 0.35 * fine_noise(surface.shape, rng, sigma=0.35 * radius)
     level = 1.4 - np.hypot(across, along * rng.uniform(1.0, 1.6)) / radius + ragged
@@ -106,7 +118,7 @@ def _groove(surface: Mask, rng: np.random.Generator) -> Plane:
     unit = min(surface.shape)
     height, width = surface.shape
     length = unit * rng.uniform(0.09, 0.36)
-    start = np.array(_place(surface, rng), dtype=float)
+    start = np.array(place(surface, rng), dtype=float)
     heading = rng.uniform(0, 2 * math.pi)
     forward = np.array([math.cos(heading), math.sin(heading)])
     sideways = np.array([-forward[1], forward[0]])
@@ -150,7 +162,7 @@ def _draw(
         cv2.line(canvas, first, second, round(255 * here), wide, cv2.LINE_AA, _SUBPIXEL_BITS)
 
 
-def _place(surface: Mask, rng: np.random.Generator) -> tuple[int, int]:
+def place(surface: Mask, rng: np.random.Generator) -> tuple[int, int]:
     """A random pixel (x, y) of the surface, away from its edges where it is broad enough."""
     inner = np.flatnonzero(_open(surface))
     pixels = inner if inner.size else np.flatnonzero(surface)

@@ -15,6 +15,7 @@ from training.report.comparison import comparison_section
 from training.report.costs import cost_rows, size_rows
 from training.report.figures import Figure, history_figures, roc_figure, score_figures
 from training.report.limits import limit_rows
+from training.report.painted import PaintedSection, painted_section
 from training.report.reliability import reliability_figure
 from training.report.tables import (
     calibration_remark,
@@ -27,6 +28,7 @@ from training.report.tables import (
 )
 from training.report.templates import template
 from training.summary import Metrics, Record, summarise
+from training.synthetic.photos import PaintedPhoto, PaintedPhotos
 
 _SKIPPED_SHOWN = 200
 
@@ -47,6 +49,7 @@ class Contents:
         changes: what is told, with the earlier limits, with these; empty for a bundle that was trained.
         earlier: the file with the report of the version that has the earlier limits, beside this one.
         comparison: the section on the part's previous bundle; empty if there is none.
+        painted: the section on painted defects; None if there are none.
     """
 
     manifest: Manifest
@@ -60,6 +63,7 @@ class Contents:
     changes: Sequence[tuple[str, str, str]] = ()
     earlier: str = ""
     comparison: Markup = field(default_factory=Markup)
+    painted: PaintedSection | None = None
 
 
 def write_report(
@@ -72,6 +76,8 @@ def write_report(
     splits: Mapping[str, Sequence[Sample]],
     history: Sequence[Mapping[str, float]],
     comparison: Compared | NotCompared | None = None,
+    painted: PaintedPhotos | None = None,
+    stand_ins: Sequence[PaintedPhoto] = (),
 ) -> None:
     """Write the report of a bundle as one HTML file that needs nothing beside it.
 
@@ -85,6 +91,8 @@ def write_report(
         history: the epochs of fine-tuning: `epoch`, `train_loss`, `calibration_loss`,
             `calibration_accuracy`; empty without a classifier.
         comparison: with the part's previous bundle; None if it is the first.
+        painted: the photos with painted defects, if there are any.
+        stand_ins: those of them that training stopped on.
     """
     test = records.get("test", ())
     galleries = (
@@ -105,6 +113,7 @@ def write_report(
             galleries,
             curves,
             comparison=comparison_section(comparison, inspector),
+            painted=painted_section(painted, stand_ins) if painted else None,
         ),
     )
 
@@ -142,6 +151,7 @@ def write_page(path: Path, contents: Contents) -> None:
         changes=contents.changes,
         earlier=contents.earlier,
         comparison=contents.comparison,
+        painted=contents.painted,
     )
     # A file name may hold bytes that are no UTF-8; a question mark stands for them.
     path.write_text(page, encoding="utf-8", errors="replace")

@@ -1,0 +1,102 @@
+"""The networks learn: the classifier from clean and defective photos, PaDiM from real clean ones alone."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+
+from models.decision import CLEAN
+from models.networks.padim import Padim, PadimFit
+from models.networks.resnet import Head, Trunk, build_resnet50
+from training.batch_norm import settle
+from training.config import TrainConfig
+from training.data.samples import Sample
+from training.data.splits import Split
+from training.finetune import finetune
+from training.progress import track
+from training.synthetic.photos import PaintedPhoto, PaintedPhotos, stand_ins
+from training.trunk import TrunkWeights
+from training.views import LabelledImages
+
+Images = Mapping[str, npt.NDArray[np.uint8]]
+
+
+@dataclass(frozen=True)
+class Networks:
+    """The trained pieces; no head without defect classes."""
+
+    trunk: Trunk
+    head: Head | None
+    padim: Padim
+    history: list[dict[str, float]]
+
+
+def train_networks(
+    config: TrainConfig,
+    weights: TrunkWeights,
+    classes: Sequence[str],
+    split: Split,
+    images: Images,
+    painted: PaintedPhotos,
+    device: str,
+) -> Networks:
+    """Fine-tune the classifier, if there is a defect class, and fit PaDiM.
+
+    Args:
+        classes: `clean`, then the defect classes, each with a real or painted training photo.
+        images: by split, uint8 [N, H, W, 3] RGB in the order of the split's photos.
+        painted: photos that the classifier learns from and stops on as well.
+
+    Raises:
+        TrunkError: when the trunk's weights give nothing that can be worked with.
+    """
+    torch.manual_seed(config.seed)
+    trunk, head = build_resnet50(len(classes), weights.state)
+    if weights.random:
+        # Random layers take their batch-norm statistics from the photos, or activations would grow unchecked.
+        unsettled = nn.ModuleList([trunk, head])
+        settle(unsettled, lambda part: head(trunk(part)), torch.from_numpy(images["train"][:64]))
+    history: list[dict[str, float]] = []
+    if len(classes) > 1:
+        history = finetune(
+            trunk,
+            head,
+            _labelled(images["train"], split.train, painted.train, classes),
+            _labelled(images["calibration"], split.calibration, stand_ins(split, painted), classes),
+            config.finetune,
+            train_statistics=weights.random,
+            device=device,
+            progress=config.progress,
+        )
+    clean = np.array([sample.label == CLEAN for sample in split.train])
+    padim = _fit_padim(trunk, images["train"][clean], config, device)
+    return Networks(trunk.cpu(), head.cpu() if len(classes) > 1 else None, padim.cpu(), history)
+
+
+@torch.inference_mode()
+def _fit_padim(trunk: Trunk, good: npt.NDArray[np.uint8], config: TrainConfig, device: str) -> Padim:
+    fit = PadimFit(config.padim)
+    trunk.to(device)
+    batches = torch.split(torch.from_numpy(good), 8)
+    for batch in track(batches, "Fitting PaDiM", enabled=config.progress):
+        fit.add(trunk(batch.to(device)))
+    return fit.finish()
+
+
+def _labelled(
+    images: npt.NDArray[np.uint8],
+    samples: Sequence[Sample],
+    painted: Sequence[PaintedPhoto],
+    classes: Sequence[str],
+) -> LabelledImages:
+    """Images of known classes with their class indices; a class without training photos is left out."""
+    known = np.array([sample.label in classes for sample in samples])
+    labels = [classes.index(s.label) for s in samples if s.label in classes]
+    labels += [classes.index(photo.label) for photo in painted]
+    drawn = [photo.painted.pixels[None] for photo in painted]
+    is_painted = np.arange(len(labels)) >= len(labels) - len(painted)
+    everything = np.concatenate([images[known], *drawn])
+    return LabelledImages(everything, np.array(labels, dtype=np.int64), is_painted)
