@@ -7,7 +7,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -21,18 +21,26 @@ Rule = Literal["classifier", "anomaly"]
 _JUST_BELOW_HALF = math.nextafter(0.5, 0.0)
 
 
+# Why a person should look at a verdict: by the ranges of the limits, or where those are not known.
+IN_DOUBT = "other limits that are as likely would turn the verdict"
+NEAR_LIMIT = "the score is near the limit"
+
+_Probability = Annotated[float, Field(ge=0.0, le=1.0, allow_inf_nan=False)]
+_Score = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
+
+
 class Doubt(BaseModel):
-    """Between which values, low to high, the limits would lie had other photos been held out to choose them.
+    """Between which values, low to high, limits lie that are about as likely as the chosen ones.
 
     Attributes:
         classifier: of the defect probability, 0..1; None where the classifier never fires.
-        anomaly: of the anomaly score, > 0.
+        anomaly: of the anomaly score, >= 0.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    classifier: tuple[float, float] | None = None
-    anomaly: tuple[float, float]
+    classifier: tuple[_Probability, _Probability] | None = None
+    anomaly: tuple[_Score, _Score]
 
 
 class Limits(BaseModel):
@@ -125,7 +133,7 @@ def decide(
     score = max(opinions)
     reasons = []
     if _in_doubt(score, defect_probability, anomaly_score, limits):
-        reasons.append("the score is near the limit")
+        reasons.append(NEAR_LIMIT if limits.doubt is None else IN_DOUBT)
     if defect_probability is not None and len(rules) == 1:
         reasons.append(f"only the {rules[0]} rule fired")
     if verdict == CLEAN and max(probabilities) > probabilities[0] and defect_probability is not None:

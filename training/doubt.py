@@ -3,6 +3,10 @@
 The photos are drawn again and again from themselves, good and defective ones each as many as they are, and
 the limits chosen anew (the percentile interval of Efron and Tibshirani, An Introduction to the Bootstrap,
 1993, chapter 13). Most of these limits lie in a range; a verdict that hangs on where in it is in doubt.
+
+Where a limit lies just above the largest good score, no draw has a larger one: the range says how far down
+the limit could be, and little of how far up (Bickel and Freedman, Annals of Statistics 9, 1981). Down lie
+the defects that would pass in silence.
 """
 
 from collections.abc import Sequence
@@ -13,12 +17,15 @@ import numpy as np
 import numpy.typing as npt
 
 from models.decision import Doubt, Limits
-from training.limits import MARGIN, ChosenLimits, HeldOutScores
+from models.variants import SCORE_TOLERANCE
+from training.limits import ChosenLimits, HeldOutScores
 from training.targets import Targets, choose_for, limits_at
 
 DRAWS = 200
 # The range holds this share of the draws.
 LIKELY = 0.8
+# How far the score of an int8 or fp16 graph may be from that of fp32.
+_ROUNDING = max(SCORE_TOLERANCE.values())
 
 Rows = npt.NDArray[np.integer[Any]]
 
@@ -26,7 +33,7 @@ Rows = npt.NDArray[np.integer[Any]]
 def choose_with_doubt(scores: HeldOutScores, targets: Targets) -> ChosenLimits:
     """`choose_for`, and in the limits the range in which they would lie with other held-out photos.
 
-    A range always holds its limit, and is never narrower than what the rounding of another graph may turn.
+    A range always holds its limit, and is never narrower than what another graph of the bundle may be off.
     The same photos give the same range.
 
     Raises:
@@ -47,7 +54,7 @@ def _draw(scores: HeldOutScores, kinds: Sequence[Rows], generator: np.random.Gen
 
 
 def _doubt(limits: Limits, drawn: Sequence[Limits]) -> Doubt:
-    around = [limits, limits_at(0.5 - MARGIN, limits), limits_at(0.5 + MARGIN, limits)]
+    around = [limits, limits_at(0.5 - _ROUNDING, limits), limits_at(0.5 + _ROUNDING, limits)]
     classifier = None
     if limits.classifier is not None:
         classifier = _range(

@@ -89,7 +89,7 @@ def print_plan(plan: "Plan", console: Console | None = None) -> None:
     if new.classifier is not None:
         table.add_row("classifier limit", _limit(old.classifier), _limit(new.classifier))
     for rule in ("anomaly", "classifier"):
-        if _doubt(new, rule):
+        if _doubt(old, rule) or _doubt(new, rule):
             table.add_row(f"in doubt, {rule}", _doubt(old, rule), _doubt(new, rule))
     table.add_row("calibration photos: good rejected", _rejected(before), _rejected(after))
     table.add_row("calibration photos: defective passed", _passed(before), _passed(after))

@@ -21,8 +21,13 @@ def auroc(scores: Sequence[float], defective: Sequence[bool]) -> float | None:
     """Area under the ROC curve, 0..1, of scores that should be larger for defective photos.
 
     Returns None when all photos are good or all are defective.
+
+    Raises:
+        ValueError: when a score is not a number.
     """
     values, bad = np.asarray(scores, dtype=np.float64), np.asarray(defective, dtype=bool)
+    if np.isnan(values).any():
+        raise ValueError("a score is not a number")
     if bad.all() or not bad.any():
         return None
     good = np.sort(values[~bad])

@@ -83,7 +83,7 @@ def write(work: Path) -> None:
     results: list[Result] = [json.loads(path.read_text()) for path in sorted((work / "results").glob("*"))]
     parts = [table(results) for table in (overview, costs, honesty, scratches)]
     ran = f"{machine()}. Written by `tests/benchmarks/accuracy.py`."
-    write_section("accuracy.md", "accuracy", "\n\n".join([*parts, ran]))
+    write_section("accuracy.md", "accuracy", "\n\n".join([part for part in (*parts, ran) if part]))
 
 
 if __name__ == "__main__":

@@ -78,7 +78,8 @@ def costs(results: list[Result]) -> str:
         "## What it costs\n\nLearning from decoded photos, the passes through the trunk among it; for Glint "
         "as a whole everything that `glint train` does, from reading the photos to exports and report. "
         "All on one thread. Peak memory is above that before learning. Judging one photo in torch, trunk and "
-        "all, for a pass through layer1-3 alone, medians of turns.\n\n" + table(head, rows)
+        "all, for a pass through layer1-3 alone, medians of turns. "
+        "Other work on the machine slows the seconds; CPU seconds hardly change.\n\n" + table(head, rows)
     )
 
 
@@ -102,6 +103,8 @@ def honesty(results: list[Result]) -> str:
                     "yes" if inside else "**no**",
                 ]
             )
+    if not rows:
+        return ""
     return (
         "## Do the limits keep what they claim?\n\n`--max-false-rejects 0.01`; the limits are chosen on the "
         "calibration photos alone.\n\n" + table(head, rows)

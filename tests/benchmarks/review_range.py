@@ -11,14 +11,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from models.bundle import Bundle
-from models.decision import CLEAN, Limits, decide
+from models.decision import CLEAN, IN_DOUBT, NEAR_LIMIT, Limits, decide
 from models.scores import PhotoScores, read_photo_scores
 from tests.benchmarks.report import table, write_section
 from training.doubt import choose_with_doubt
 from training.recorded import held_out
 from training.targets import Targets
-
-NEAR = "the score is near the limit"
 
 
 def main() -> None:
@@ -60,7 +58,7 @@ def counts(test: Sequence[PhotoScores], classes: Sequence[str], limits: Limits) 
         assert photo.anomaly is not None
         decision = decide(photo.probabilities, classes, photo.anomaly, limits)
         outcome = (photo.label != CLEAN, decision.verdict == CLEAN)
-        found.setdefault(outcome, []).append(NEAR in decision.review_reasons)
+        found.setdefault(outcome, []).append(not {NEAR_LIMIT, IN_DOUBT}.isdisjoint(decision.review_reasons))
     order = ((True, True), (False, True), (False, False), (True, False))
     return [f"{sum(found.get(each, []))} of {len(found.get(each, []))}" for each in order]
 

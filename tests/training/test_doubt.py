@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from models.decision import decide
+from models.decision import IN_DOUBT, decide
 from training.doubt import choose_with_doubt
 from training.limits import HeldOutScores, held_out_scores
 from training.targets import Targets, choose_for
@@ -42,7 +42,7 @@ def test_the_limits_are_those_without_doubt_and_lie_in_their_ranges() -> None:
 def test_more_photos_leave_less_doubt() -> None:
     few = np.mean([width(drawn(40, 0, seed, sure=False)) for seed in range(4)])
     many = np.mean([width(drawn(640, 0, seed, sure=False)) for seed in range(4)])
-    assert many < 0.5 * few
+    assert many < 0.7 * few
 
 
 def test_without_a_classifier_only_the_anomaly_limit_is_in_doubt() -> None:
@@ -56,6 +56,17 @@ def test_other_targets_have_ranges_too(targets: Targets) -> None:
     assert choose_with_doubt(drawn(30, 15), targets).limits.doubt is not None
 
 
+def test_a_verdict_that_another_graph_may_turn_is_in_doubt() -> None:
+    """Many photos alike leave hardly any doubt but that of rounding: int8 may be 0.01 of the score off."""
+    rng = np.random.default_rng(0)
+    scores = held_out_scores(rng.normal(10.0, 0.05, 400).tolist(), None, [False] * 400)
+    limits = choose_with_doubt(scores, TARGETS).limits
+    for level in (0.491, 0.509):
+        decision = decide([1.0], ["clean"], limits.anomaly * level / (1.0 - level), limits)
+        assert decision.score == pytest.approx(level)
+        assert IN_DOUBT in decision.review_reasons
+
+
 def test_one_odd_photo_that_sets_a_limit_puts_what_it_hides_in_doubt() -> None:
     """A good photo at 0.9999 hides defects at 0.95 from the classifier: they pass, but not in silence."""
     good = [0.02 * n / 60 for n in range(60)]
@@ -64,6 +75,6 @@ def test_one_odd_photo_that_sets_a_limit_puts_what_it_hides_in_doubt() -> None:
     limits = choose_with_doubt(scores, Targets(0.01)).limits
     hidden = decide([0.05, 0.95], ["clean", "scratched"], 1.0, limits)
     assert hidden.verdict == "clean"
-    assert "the score is near the limit" in hidden.review_reasons
+    assert IN_DOUBT in hidden.review_reasons
     plain = decide([0.99, 0.01], ["clean", "scratched"], 1.0, limits)
     assert not plain.needs_review

@@ -201,6 +201,42 @@ def test_the_table_names_what_flips_and_the_words_say_what_to_conclude(check: Ch
     assert "do not prove those that do" in text
 
 
+def test_verdicts_that_repeat_and_are_wrong_are_told_from_those_that_do_not_repeat(
+    check: Check, tmp_path: Path
+) -> None:
+    """Every repeat is passed, so that there is no kappa between them; those labelled dents are missed."""
+    folder = paint_folder(tmp_path / "few", {"good": 6})
+    (folder / "dent").mkdir()
+    for name in ("good_00.png", "good_01.png", "good_02.png"):
+        (folder / "good" / name).rename(folder / "dent" / name)
+    study = check(folder=folder)
+    assert (study.main.kappa, study.main.standard.kappa) == (None, 0.0)
+    assert "The verdicts repeat, but they are not those of the labels" in " ".join(conclusions(study))
+
+
+def test_photos_that_vanish_meanwhile_leave_no_figures_of_nothing(
+    check: Check, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = paint_folder(tmp_path / "few", {"good": 2})
+
+    def read(*given: Any, **options: Any) -> Any:
+        found = read_dataset(*given, **options)
+        for sample in found.samples:
+            sample.path.unlink()
+        return found
+
+    monkeypatch.setattr("training.gauge.study.read_dataset", read)
+    with pytest.raises(DatasetError, match=r"can be read any more: good/good_00\.png"):
+        check(folder=folder)
+
+
+def test_the_page_tells_of_what_was_done_alone(check: Check, tmp_path: Path) -> None:
+    write_gauge_page(tmp_path / "gauge.html", check())
+    page = (tmp_path / "gauge.html").read_text(encoding="utf-8")
+    assert "brightness multiplied" in page
+    assert not any(words in page for words in ("moved by up to", "noise added", "all of these together"))
+
+
 def test_good_parts_alone_give_no_kappa_and_it_is_said(check: Check, tmp_path: Path) -> None:
     folder = paint_folder(tmp_path / "few", {"good": 3})
     study = check(folder=folder)

@@ -17,8 +17,8 @@ Check = Callable[..., Study]
 
 @pytest.fixture
 def check(tiny_bundle: Path) -> Check:
-    def run(folder: Path, bundle: Path = tiny_bundle) -> Study:
-        return run_study(bundle, folder, None, device="cpu", include_all=False, progress=False)
+    def run(folder: Path, bundle: Path = tiny_bundle, include_all: bool = False) -> Study:
+        return run_study(bundle, folder, None, device="cpu", include_all=include_all, progress=False)
 
     return run
 
@@ -62,7 +62,38 @@ def test_a_part_of_which_a_photo_was_trained_on_is_left_out_whole(check: Check, 
     bundle = make_tiny_bundle(tmp_path / "bundles")
     seen = [s for s in read_dataset(folder, progress=False).samples if s.name == "good/b2.png"]
     record_splits(bundle, seen, "calibration")
-    assert check(folder, bundle).main.kept.total == 2
+    study = check(folder, bundle)
+    assert study.main.kept.total == 2
+    assert (study.n_left_out, study.n_seen) == (3, 0)
+    (skipped,) = study.skipped
+    assert (skipped.name, skipped.reason) == (
+        "group b",
+        "the bundle was trained or calibrated on 1 of its 3 photos",
+    )
+    study = check(folder, bundle, include_all=True)
+    assert (study.main.kept.total, study.n_left_out, study.n_seen) == (3, 0, 1)
+
+
+def test_photos_that_stand_alone_are_not_counted_as_seen(check: Check, tmp_path: Path) -> None:
+    folder = present(tmp_path / "again")
+    bundle = make_tiny_bundle(tmp_path / "bundles")
+    alone = [s for s in read_dataset(folder, progress=False).samples if s.name == "good/d1.png"]
+    record_splits(bundle, alone, "train")
+    study = check(folder, bundle, include_all=True)
+    assert (study.n_left_out, study.n_seen) == (0, 0)
+
+
+def test_where_no_part_can_be_used_it_is_said_of_which_and_why(check: Check, tmp_path: Path) -> None:
+    folder = present(tmp_path / "again")
+    bundle = make_tiny_bundle(tmp_path / "bundles")
+    seen = [s for s in read_dataset(folder, progress=False).samples if s.group in "bc"]
+    record_splits(bundle, seen, "train")
+    table = (folder / "groups.csv").read_text().replace("good/d1.png,d", "good/d1.png,c")
+    (folder / "groups.csv").write_text(table.replace("good/a2.png,a", "good/a2.png,x"))
+    with pytest.raises(DatasetError) as refusal:
+        check(folder, bundle)
+    assert "group b: the bundle was trained or calibrated on 3 of its 3 photos" in refusal.value.problem
+    assert "group c: some photos of this part are labelled good" in refusal.value.problem
 
 
 def test_a_part_labelled_both_good_and_defective_is_left_out_by_name(check: Check, tmp_path: Path) -> None:

@@ -14,6 +14,11 @@ from sklearn import metrics as reference
 from training.metrics import PixelTally, aupro, auroc, pixel_auroc, rate_interval, roc_curve, shrink_mask
 
 
+def test_a_score_that_is_not_a_number_is_refused() -> None:
+    with pytest.raises(ValueError, match="not a number"):
+        auroc([float("nan"), 1.0], [True, False])
+
+
 def test_auroc_is_the_share_of_pairs_in_the_right_order():
     assert auroc([0.1, 0.2, 0.9], [False, False, True]) == 1.0
     assert auroc([0.9, 0.8, 0.1], [False, False, True]) == 0.0

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from io import StringIO
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from tests.training.recorded import INT8, add_int8, make_recorded_bundle, sign
 from training import cli
 from training.data.samples import Sample
 from training.evaluation import inspect_samples
+from training.limits_command import print_plan
 from training.rederive import HandSet, plan_limits, write_version
 from training.summary import summarise
 from training.targets import Targets
@@ -100,6 +102,28 @@ def test_limits_come_from_calibration_photos_alone(bundle: Path) -> None:
 
 def _moved(photo: PhotoScores) -> PhotoScores:
     return photo.model_copy(update={"anomaly": 1000.0})
+
+
+def test_the_ranges_of_the_limits_are_kept_and_shown(bundle: Path) -> None:
+    plan = plan_limits(bundle, Targets(0.2))
+    made = write_version(plan)
+    limits = Bundle.open(made.path).manifest.limits
+    assert limits == plan.chosen.limits
+    assert limits.doubt is not None
+    assert limits.doubt.classifier is not None
+    low, high = limits.doubt.anomaly
+    assert low < limits.anomaly < high
+    report = (made.path / "report.html").read_text(encoding="utf-8")
+    assert f"(in doubt from {low:.4g} to {high:.4g})" in report
+    stream = StringIO()
+    print_plan(plan, Console(file=stream, width=120))
+    assert f"{low:.4g} to {high:.4g}" in stream.getvalue()
+
+
+def test_the_same_limit_by_hand_does_not_lose_its_range(bundle: Path) -> None:
+    made = write_version(plan_limits(bundle, Targets(0.2)))
+    with pytest.raises(UsageError, match="these very limits already"):
+        write_version(plan_limits(made.path, HandSet(anomaly=made.manifest.limits.anomaly)))
 
 
 def test_a_dry_run_writes_nothing(source: Path) -> None:

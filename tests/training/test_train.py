@@ -107,6 +107,8 @@ def test_manifest_says_where_everything_came_from(trained) -> None:
     assert manifest.trunk.name == "random"
     assert manifest.agreement["photos"] >= 16
     assert "support" in manifest.limit_origins.anomaly.note, "six calibration photos cannot support 1 %"
+    assert manifest.limits.doubt is not None
+    assert manifest.limits.doubt.classifier is not None
     assert str(trained.dataset.root) not in manifest.model_dump_json(), "no path of this machine"
 
 

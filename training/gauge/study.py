@@ -127,8 +127,9 @@ def run_study(
     dataset = read_dataset(photos, white_level=white_level, progress=progress)
     unseen = unseen_samples(inspector.bundle, dataset.samples)
     chosen = list(dataset.samples) if include_all else unseen
+    n_left_out = len(dataset.samples) - len(chosen)
     if simulated is None:
-        parts, skipped = _real_repeats(inspector, dataset, photos, chosen, progress)
+        parts, skipped, n_left_out = _real_repeats(inspector, dataset, photos, chosen, progress)
     else:
         _need_photos(chosen, dataset, bundle, photos)
         parts, skipped = simulate(
@@ -140,7 +141,13 @@ def run_study(
             progress=progress,
         )
     ways: tuple[Way, ...] = ("presented",) if simulated is None else simulated.amplitudes.kinds()
-    n_seen = len(dataset.samples) - len(unseen)
+    if not parts:
+        raise DatasetError(
+            f"None of the photos of {photos} can be read any more: {_some(skipped)}.",
+            "Leave them where they are while they are inspected.",
+        )
+    fresh = {sample.name for sample in unseen}
+    n_seen = sum(sample.name not in fresh for part in parts for sample in part.samples)
     return Study(
         inspector=inspector,
         parts=tuple(parts),
@@ -149,22 +156,40 @@ def run_study(
         simulated=simulated,
         photos=photos,
         layout=dataset.layout,
-        n_left_out=0 if include_all else n_seen,
-        n_seen=n_seen if include_all else 0,
+        n_left_out=n_left_out,
+        n_seen=n_seen,
         skipped=(*dataset.skipped, *skipped),
     )
 
 
 def _real_repeats(
     inspector: Inspector, dataset: Dataset, photos: Path, chosen: Sequence[Sample], progress: bool
-) -> tuple[list[Part], list[Skipped]]:
+) -> tuple[list[Part], list[Skipped], int]:
+    """The parts, the groups that are not used, and how many photos are left out for the bundle's sake."""
     groups, skipped = find_presented(dataset, photos)
     known = {sample.name for sample in chosen}
-    usable = {name: own for name, own in groups.items() if all(sample.name in known for sample in own)}
-    _need_photos(
-        [sample for own in usable.values() for sample in own], dataset, inspector.bundle.path, photos
-    )
-    return inspect_presented(inspector, usable, progress=progress), skipped
+    usable: dict[str, list[Sample]] = {}
+    n_left_out = 0
+    for name, own in groups.items():
+        seen = sum(sample.name not in known for sample in own)
+        if not seen:
+            usable[name] = own
+            continue
+        n_left_out += len(own)
+        reason = f"the bundle was trained or calibrated on {seen} of its {len(own)} photos"
+        skipped.append(Skipped(f"group {name}", reason))
+    if not usable:
+        raise DatasetError(
+            f"{photos} holds no part whose photos could serve as repeats: {_some(skipped)}.",
+            "Present parts that the bundle has not seen, and label all photos of a part alike; --all takes "
+            "in parts that the bundle was made from.",
+        )
+    return inspect_presented(inspector, usable, progress=progress), skipped, n_left_out
+
+
+def _some(skipped: Sequence[Skipped]) -> str:
+    told = "; ".join(f"{each.name}: {each.reason}" for each in skipped[:3])
+    return told if len(skipped) <= 3 else f"{told}; and {len(skipped) - 3} more"
 
 
 def _need_photos(chosen: Sequence[Sample], dataset: Dataset, bundle: Path, photos: Path) -> None:

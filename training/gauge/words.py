@@ -80,7 +80,10 @@ def _with_labels(study: Study) -> str:
         missing = "defective" if not study.n_defective else "good"
         return f"No {thing(study, 1)} is labelled {missing}, so kappa with the labels says nothing."
     told = f"Kappa with the labels {kappa:.2f}: {grade(kappa)}."
-    if kappa <= GOOD < (study.main.kappa or 0.0):
+    kept = study.main.kept
+    # Where every repeat has one and the same outcome there is no kappa between them, and no doubt either.
+    repeats = study.main.kappa > GOOD if study.main.kappa is not None else kept.count == kept.total
+    if kappa <= GOOD and repeats:
         told += (
             " The verdicts repeat, but they are not those of the labels: look at the limits and the training "
             "photos (glint evaluate), or at the labels, before fixture, lamp and camera."
