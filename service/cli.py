@@ -6,6 +6,8 @@ from typing import Annotated, Literal
 
 import typer
 
+from models.options import DeviceName, PrecisionOption
+from models.precision import WantedPrecision
 from service.access.cli import app as keys_app
 from service.bench.cli import bench
 from service.review.cli import app as dataset_app
@@ -16,20 +18,9 @@ app.add_typer(dataset_app)
 app.command()(bench)
 
 
-# `auto` takes the GPU if it really works, and says so if it does not.
-DeviceName = Literal["auto", "cpu", "cuda"]
 DeviceOption = Annotated[
     DeviceName,
     typer.Option(help="auto: the GPU if it really works, else the CPU. cuda: refuse to run without a GPU."),
-]
-
-PrecisionName = Literal["auto", "fp32", "int8", "fp16"]
-PrecisionOption = Annotated[
-    PrecisionName,
-    typer.Option(
-        envvar="GLINT_PRECISION",
-        help="Which graph of the bundle runs. auto: the fastest that agrees with fp32.",
-    ),
 ]
 
 _TIMES = ["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%SZ"]
@@ -46,7 +37,7 @@ def serve(
         typer.Option(help="auto: the GPU if it works. cuda: refuse to start without one. [auto]"),
     ] = None,
     precision: Annotated[
-        PrecisionName | None,
+        WantedPrecision | None,
         typer.Option(help="Which graph runs. auto: the fastest that agrees with fp32. [auto]"),
     ] = None,
     host: Annotated[str | None, typer.Option(help="Address to listen on. [127.0.0.1]")] = None,
@@ -161,7 +152,7 @@ def verify(
     bundle: Annotated[Path, typer.Argument(help="The bundle: bundles/<part>/<version>.", show_default=False)],
     device: DeviceOption = "auto",
     precision: Annotated[
-        PrecisionName | None, typer.Option(help="Check only this graph of the bundle. [all of them]")
+        WantedPrecision | None, typer.Option(help="Check only this graph of the bundle. [all of them]")
     ] = None,
 ) -> None:
     """Check that a bundle is whole and still gives its recorded results on this machine.

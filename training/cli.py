@@ -8,9 +8,10 @@ import typer
 from rich.console import Console
 
 from models.errors import UsageError
+from models.options import DeviceName, PrecisionOption
 from training.gauge_command import gauge
 from training.limits_command import limits
-from training.options import DefectRate, DeviceName, Quiet, log_to_stderr, need_training_extra
+from training.options import AsJson, DefectRate, IncludeAll, Quiet, log_to_stderr, need_training_extra
 from training.pretrain_command import pretrain
 
 if TYPE_CHECKING:
@@ -162,17 +163,10 @@ def evaluate(
         Path, typer.Argument(help="Photos with known classes, in any layout that `train` takes.")
     ],
     bundle: Annotated[Path, typer.Option(help="The bundle, e.g. bundles/bracket/20260131-120000.")],
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
-    include_all: Annotated[
-        bool, typer.Option("--all", help="Take in photos that the bundle was trained or calibrated on.")
-    ] = False,
+    as_json: AsJson = False,
+    include_all: IncludeAll = False,
     device: Annotated[DeviceName, typer.Option(help="Where to run.")] = "auto",
-    precision: Annotated[
-        Literal["auto", "fp32", "int8", "fp16"],
-        typer.Option(
-            envvar="GLINT_PRECISION", help="Which graph runs; auto: the fastest that agrees with fp32."
-        ),
-    ] = "auto",
+    precision: PrecisionOption = "auto",
     defect_rate: DefectRate = 0.01,
     quiet: Quiet = False,
 ) -> None:

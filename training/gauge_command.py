@@ -2,12 +2,13 @@
 
 import json
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
 from models.errors import UsageError
-from training.options import DeviceName, Quiet, log_to_stderr, need_training_extra
+from models.options import DeviceName, PrecisionOption
+from training.options import AsJson, IncludeAll, Quiet, log_to_stderr, need_training_extra
 
 
 def gauge(
@@ -36,21 +37,14 @@ def gauge(
             "--presented", help="Nothing is simulated: photos of one group show one part, presented again."
         ),
     ] = False,
-    include_all: Annotated[
-        bool, typer.Option("--all", help="Take in photos that the bundle was trained or calibrated on.")
-    ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    include_all: IncludeAll = False,
+    as_json: AsJson = False,
     out: Annotated[
         Path | None, typer.Option(help="Folder for gauge.html, a page to look at, and gauge.json.")
     ] = None,
     seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Seed; the same seed disturbs alike.")] = 0,
     device: Annotated[DeviceName, typer.Option(help="Where to run.")] = "auto",
-    precision: Annotated[
-        Literal["auto", "fp32", "int8", "fp16"],
-        typer.Option(
-            envvar="GLINT_PRECISION", help="Which graph runs; auto: the fastest that agrees with fp32."
-        ),
-    ] = "auto",
+    precision: PrecisionOption = "auto",
     quiet: Quiet = False,
 ) -> None:
     """Check the measurement system: repeat photos with small disturbances; report flips and kappa.

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from models.errors import UsageError
-from training.options import need_training_extra
+from training.options import AsJson, need_training_extra
 
 if TYPE_CHECKING:
     from models.decision import Limits
@@ -37,7 +37,7 @@ def limits(
         typer.Option(min=0.0, max=1.0, help="Share of the line's parts that are defective. [as trained]"),
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what they would do.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Choose other limits from the scores that a bundle keeps, and write it as a new version beside it.
 

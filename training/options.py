@@ -1,7 +1,7 @@
 """What the commands of training share: options, and what they do before they load torch."""
 
 import logging
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -9,7 +9,10 @@ from rich.logging import RichHandler
 
 from models.errors import UsageError
 
-DeviceName = Literal["auto", "cpu", "cuda"]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+IncludeAll = Annotated[
+    bool, typer.Option("--all", help="Take in photos that the bundle was trained or calibrated on.")
+]
 DefectRate = Annotated[
     float,
     typer.Option(

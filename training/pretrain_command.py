@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from training.options import DeviceName, Quiet, log_to_stderr, need_training_extra
+from models.options import DeviceName
+from training.options import Quiet, log_to_stderr, need_training_extra
 
 
 def pretrain(

@@ -117,9 +117,6 @@ def _read_state(path: Path) -> dict[str, Tensor]:
         if path.suffix == ".safetensors":
             return load_file(path)
         loaded: Any = torch.load(path, map_location="cpu", weights_only=True)
-        if not isinstance(loaded, dict) or not all(isinstance(v, Tensor) for v in loaded.values()):
-            raise TrunkError(f"{path} holds something other than a state dict.", WANTED_FILE)
-        return loaded
     except (SafetensorError, OSError, RuntimeError, ValueError, EOFError, ImportError) as error:
         raise TrunkError(f"{path} cannot be read: {error}.", WANTED_FILE) from error
     except Exception as error:
@@ -127,6 +124,9 @@ def _read_state(path: Path) -> dict[str, Tensor]:
         raise TrunkError(
             f"{path} is refused: it holds more than tensors ({type(error).__name__}).", WANTED_FILE
         ) from error
+    if not isinstance(loaded, dict) or not all(isinstance(v, Tensor) for v in loaded.values()):
+        raise TrunkError(f"{path} holds something other than a state dict.", WANTED_FILE)
+    return loaded
 
 
 def _check_names(path: Path, state: dict[str, Tensor]) -> None:

@@ -14,7 +14,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.benchmarks.accuracy_cases import SETS, read_case
+from tests.benchmarks.accuracy_cases import case_parser, read_case
 from tests.benchmarks.accuracy_tables import Result, costs, honesty, overview, scratches
 from tests.benchmarks.report import machine, write_section
 
@@ -40,17 +40,11 @@ def main() -> None:
 
 
 def arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="Accuracy against anomalib on photos of real parts.")
-    parser.add_argument("data", type=Path, help="Folder with metal_nut, magnetic_tile and ball_screw.")
-    parser.add_argument("--trunk", type=Path, required=True, help="An ImageNet ResNet50, .safetensors.")
-    parser.add_argument("--work", type=Path, required=True, help="Folder that keeps results and bundles.")
-    parser.add_argument("--sets", nargs="+", choices=SETS, default=SETS)
-    parser.add_argument("--seeds", nargs="+", type=int, default=(0, 1, 2))
+    parser = case_parser("Accuracy against anomalib on photos of real parts.")
     parser.add_argument("--methods", nargs="+", choices=METHODS, default=METHODS)
     parser.add_argument(
         "--only", nargs=3, metavar=("SET", "SEED", "METHOD"), help="One run, in this process."
     )
-    parser.add_argument("--no-write", dest="write", action="store_false", help="Leave docs/ as it is.")
     return parser.parse_args()
 
 

@@ -1,5 +1,6 @@
 """The photos of the accuracy benchmark: a data set, split by a seed, at Glint's input size."""
 
+import argparse
 import csv
 import shutil
 from dataclasses import dataclass
@@ -71,6 +72,23 @@ class Case:
         return load_images(samples, self.preprocessing, progress=False)
 
 
+def case_parser(description: str) -> argparse.ArgumentParser:
+    """The arguments of every benchmark of these cases."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("data", type=Path, help="Folder with metal_nut, magnetic_tile and ball_screw.")
+    parser.add_argument("--trunk", type=Path, required=True, help="An ImageNet ResNet50, .safetensors.")
+    parser.add_argument("--work", type=Path, required=True, help="Folder that keeps what was measured.")
+    parser.add_argument("--sets", nargs="+", choices=SETS, default=SETS)
+    parser.add_argument("--seeds", nargs="+", type=int, default=(0, 1, 2))
+    parser.add_argument("--no-write", dest="write", action="store_false", help="Leave docs/ as it is.")
+    return parser
+
+
+def camera_of(photo: Path) -> str:
+    """Where the camera of a ball screw's photo stood: the third field of the file's name."""
+    return photo.stem.split("_")[2]
+
+
 def read_case(data: Path, work: Path, name: str, seed: int) -> Case:
     """Read a data set and split it as `glint train --seed SEED` does."""
     folder = data / name if name != "ball_screw" else _by_camera(data / name, work / name)
@@ -81,11 +99,11 @@ def read_case(data: Path, work: Path, name: str, seed: int) -> Case:
 
 
 def _by_camera(source: Path, copy: Path) -> Path:
-    """Ball screws, grouped by the camera's position, which is the third field of the file's name."""
+    """Ball screws, grouped by the camera's position."""
     if not (copy / "groups.csv").exists():
         shutil.copytree(source, copy, dirs_exist_ok=True)
         photos = sorted(path for label in ("clean", "pitted") for path in (copy / label).iterdir())
-        rows = [(path.relative_to(copy).as_posix(), path.stem.split("_")[2]) for path in photos]
+        rows = [(path.relative_to(copy).as_posix(), camera_of(path)) for path in photos]
         with (copy / "groups.csv").open("w", newline="") as file:
             csv.writer(file).writerows([("file", "group"), *rows])
     return copy

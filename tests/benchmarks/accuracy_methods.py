@@ -6,10 +6,8 @@ a multiple of a pass through layer1-3 of the same network in torch, measured in 
 memory grew at its peak.
 """
 
-import gc
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -27,7 +25,7 @@ from models.networks.resnet import Normalise, Trunk, build_resnet50
 from models.scores import read_photo_scores
 from tests.benchmarks.accuracy_cases import Case
 from tests.benchmarks.accuracy_tables import Result
-from tests.benchmarks.padim_fit import memory_mb
+from tests.benchmarks.watching import watched
 from training.metrics import auroc
 from training.recorded import records_of
 from training.sign_off import recall_at
@@ -58,7 +56,7 @@ def glint(case: Case, trunk: Path, work: Path) -> Result:
         finetune=FinetuneConfig(seed=case.seed),
         progress=False,
     )
-    with _watched() as watched:
+    with watched() as took:
         trained = train(config)
     manifest = trained.bundle.manifest
     kept = records_of(read_photo_scores(trained.bundle), manifest, manifest.limits)
@@ -76,7 +74,7 @@ def glint(case: Case, trunk: Path, work: Path) -> Result:
         "claimed": _false_rejects(kept["calibration"]),
         "found": _false_rejects(kept["test"]),
         "invalid": trained.metrics.n_invalid,
-        **watched,
+        **took,
     }
 
 
@@ -86,7 +84,7 @@ def padim(case: Case, trunk_file: Path, work: Path) -> Result:
     config = PadimConfig(seed=case.seed)
     fit = PadimFit(config)
     spent = _Spent()
-    with _watched() as watched, torch.inference_mode():
+    with watched() as took, torch.inference_mode():
         for batch in _batches(case.good):
             layers = trunk(batch)
             with spent:
@@ -100,7 +98,7 @@ def padim(case: Case, trunk_file: Path, work: Path) -> Result:
             anomaly_map[:, None], scale_factor=float(config.stride), mode="bilinear"
         )[:, 0]
 
-    return {**_judged(case, judge, trunk), **watched, "fit_seconds": spent.seconds}
+    return {**_judged(case, judge, trunk), **took, "fit_seconds": spent.seconds}
 
 
 def anomalib_padim(case: Case, trunk_file: Path, work: Path) -> Result:
@@ -132,13 +130,13 @@ def nearest_photo(case: Case, trunk_file: Path, work: Path) -> Result:
     def pooled(images: torch.Tensor) -> torch.Tensor:
         return head.layer4(trunk(images)[2]).mean(dim=(2, 3))
 
-    with _watched() as watched, torch.inference_mode():
+    with watched() as took, torch.inference_mode():
         good = torch.cat([pooled(batch) for batch in _batches(case.good)])
 
     def judge(images: torch.Tensor) -> tuple[torch.Tensor, None]:
         return torch.cdist(pooled(images), good).topk(2, largest=False).values.mean(dim=1), None
 
-    return {**_judged(case, judge, trunk), **watched, "fit_seconds": None}
+    return {**_judged(case, judge, trunk), **took, "fit_seconds": None}
 
 
 def _anomalib(case: Case, trunk_file: Path, model: Any, fit: Callable[[], None]) -> Result:
@@ -147,7 +145,7 @@ def _anomalib(case: Case, trunk_file: Path, model: Any, fit: Callable[[], None])
     extractor.load_state_dict({name: state[name] for name in extractor.state_dict()})
     normalise = Normalise()
     spent = _Spent()
-    with _watched() as watched, torch.inference_mode():
+    with watched() as took, torch.inference_mode():
         model.train()
         model.feature_extractor.eval()
         for batch in _batches(case.good):
@@ -161,7 +159,7 @@ def _anomalib(case: Case, trunk_file: Path, model: Any, fit: Callable[[], None])
         return found.pred_score.flatten(), found.anomaly_map.reshape(len(images), *images.shape[1:3])
 
     trunk = build_resnet50(2, state)[0]
-    return {**_judged(case, judge, trunk), **watched, "fit_seconds": spent.seconds}
+    return {**_judged(case, judge, trunk), **took, "fit_seconds": spent.seconds}
 
 
 @torch.inference_mode()
@@ -233,17 +231,3 @@ class _Spent:
 
     def __exit__(self, *_: object) -> None:
         self.seconds += time.perf_counter() - self._started
-
-
-@contextmanager
-def _watched() -> Iterator[dict[str, float]]:
-    """Fills in what its block took: seconds, those of all cores, and megabytes at the peak."""
-    gc.collect()
-    Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
-    before = memory_mb("VmRSS")
-    watched: dict[str, float] = {}
-    started, computed = time.perf_counter(), time.process_time()
-    yield watched
-    watched["seconds"] = time.perf_counter() - started
-    watched["cpu_seconds"] = time.process_time() - computed
-    watched["mb"] = memory_mb("VmHWM") - before

@@ -7,7 +7,6 @@ that was broken off goes on. Splits, photos and sizes are those of `tests.benchm
 changes one thing in the defaults. Writes its table into docs/accuracy.md.
 """
 
-import argparse
 import json
 from collections.abc import Iterator
 from dataclasses import replace
@@ -20,7 +19,7 @@ import torch
 from models.decision import CLEAN
 from models.networks.padim_config import PadimConfig
 from models.networks.resnet import build_resnet50
-from tests.benchmarks.accuracy_cases import SETS, Case, read_case
+from tests.benchmarks.accuracy_cases import SETS, Case, case_parser, read_case
 from tests.benchmarks.padim_variants import FITS, READINGS, Fit, distances, score
 from tests.benchmarks.report import machine, table, write_section
 from training.images import load_images
@@ -66,14 +65,7 @@ def _layers(trunk_file: Path, images: np.ndarray) -> list[np.ndarray]:
 
 def main() -> None:
     """Measure what is not there yet, and write the table."""
-    parser = argparse.ArgumentParser(description="PaDiM, choice by choice.")
-    parser.add_argument("data", type=Path, help="Folder with metal_nut, magnetic_tile and ball_screw.")
-    parser.add_argument("--trunk", type=Path, required=True, help="An ImageNet ResNet50, .safetensors.")
-    parser.add_argument("--work", type=Path, required=True, help="Folder that keeps features and results.")
-    parser.add_argument("--sets", nargs="+", choices=SETS, default=SETS)
-    parser.add_argument("--seeds", nargs="+", type=int, default=(0, 1, 2))
-    parser.add_argument("--no-write", dest="write", action="store_false", help="Leave docs/ as it is.")
-    given = parser.parse_args()
+    given = case_parser("PaDiM, choice by choice.").parse_args()
     kept = given.work / "choices.json"
     results: dict[str, dict[str, float]] = json.loads(kept.read_text()) if kept.exists() else {}
     for name in given.sets:

@@ -8,16 +8,14 @@ and do with them what they do while they train. Writes its table into docs/perfo
 """
 
 import argparse
-import gc
 import json
 import subprocess
 import sys
-import time
 from collections.abc import Callable
-from pathlib import Path
 from statistics import median
 
 from tests.benchmarks.report import machine, table, write_section
+from tests.benchmarks.watching import watched
 
 PHOTOS = (64, 256)
 DIMS = 100
@@ -79,18 +77,9 @@ def random_layers():
 
 def report(run: Callable[[], None]) -> None:
     """Print the seconds that a fit takes, those of all cores, and by how much memory grows at its peak."""
-    gc.collect()
-    Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
-    before = memory_mb("VmRSS")
-    started, computed = time.perf_counter(), time.process_time()
-    run()
-    seconds, cpu = time.perf_counter() - started, time.process_time() - computed
-    print(json.dumps({"seconds": seconds, "cpu": cpu, "mb": memory_mb("VmHWM") - before}))
-
-
-def memory_mb(name: str) -> float:
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return float(next(line.split()[1] for line in lines if line.startswith(name))) / 1024
+    with watched() as found:
+        run()
+    print(json.dumps(found))
 
 
 def measure(who: str, photos: int) -> dict[str, float]:
@@ -111,7 +100,7 @@ def compare(photos: int, rounds: int) -> list[list[str]]:
         "ours": "Glint, 56 x 56 cells",
         "ours_by_default": "Glint as by default, 28 x 28 cells",
     }
-    kinds = ("seconds", "cpu", "mb")
+    kinds = ("seconds", "cpu_seconds", "mb")
     figures = {name: [median(r[kind] for r in results) for kind in kinds] for name, results in found.items()}
     rows = []
     for name, words in said.items():

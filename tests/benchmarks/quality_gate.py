@@ -23,6 +23,7 @@ from models.measuring import measure
 from models.photo import read_photo
 from models.preprocessing import Preprocessing, default_size
 from models.quality import QualityGate
+from tests.benchmarks.accuracy_cases import camera_of
 from tests.benchmarks.report import table, write_section
 from training.data.layouts import read_dataset
 from training.data.samples import Sample
@@ -58,7 +59,7 @@ def learn(name: str, data: Path) -> Part:
     """Read a set, split it as it must be, and learn its gate."""
     samples = list(read_dataset(data / name, progress=False).samples)
     if name == "ball_screw":
-        samples = [replace(s, group=s.path.stem.split("_")[2]) for s in samples]
+        samples = [replace(s, group=camera_of(s.path)) for s in samples]
     split = split_dataset(samples, seed=0)
     height, width = default_size((s.height, s.width) for s in split.train)
     preprocessing = Preprocessing(height=height, width=width)

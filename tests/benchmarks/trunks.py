@@ -25,6 +25,7 @@ from models.networks.padim import PadimFit
 from models.networks.padim_config import PadimConfig
 from models.networks.resnet import Trunk, build_resnet50
 from models.preprocessing import Preprocessing, default_size
+from tests.benchmarks.accuracy_cases import camera_of
 from training.batch_norm import settle
 from training.config import FinetuneConfig
 from training.data.layouts import read_dataset
@@ -57,7 +58,7 @@ def load_photos(name: str, data: Path, most_clean: int) -> Photos:
             render_parts(root, progress=False)
         samples = list(read_dataset(root, progress=False).samples)
         if name == "ball_screw":
-            samples = [replace(s, group=s.path.stem.split("_")[2]) for s in samples]
+            samples = [replace(s, group=camera_of(s.path)) for s in samples]
         samples = _thinned(samples, most_clean)
         height, width = default_size((s.height, s.width) for s in samples)
         preprocessing = Preprocessing(height=height, width=width)

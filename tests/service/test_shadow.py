@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 from fastapi.testclient import TestClient
 from prometheus_client.parser import text_string_to_metric_families
+from sqlalchemy import delete
 
 from service.archive import archive
+from service.archive.tables import inspections, reviews
 from service.shadow import run as shadow_run
 from service.shadow.run import Counts
 from service.shadow.shadows import Shadows
@@ -71,7 +73,7 @@ def counters(client: TestClient) -> dict[str, float]:
 
 
 def test_a_candidate_judges_the_same_photos_and_its_flips_are_counted(
-    start: StartClient, bundles: Path
+    start: StartClient, bundles: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     client = start(bundles=bundles)
     begin(client)
@@ -97,8 +99,8 @@ def test_a_candidate_judges_the_same_photos_and_its_flips_are_counted(
     }
     # Its verdict goes with the inspection.
     with client.app.state.archive.holdings.database.writing() as connection:
-        for table, column in (("reviews", "inspection_id"), ("inspections", "id")):
-            connection.exec_driver_sql(f"DELETE FROM {table} WHERE {column} = '{flip.inspection_id}'")  # noqa: S608
+        for column in (reviews.c.inspection_id, inspections.c.id):
+            connection.execute(delete(column.table).where(column == flip.inspection_id))
     assert shadow_of(client)["comparison"]["flips"] == []
     shadows: Shadows = client.app.state.shadows
     run, meanwhile = shadows._runs["bracket"], []
@@ -108,7 +110,7 @@ def test_a_candidate_judges_the_same_photos_and_its_flips_are_counted(
         close()
         meanwhile.append(shadows.counts())
 
-    run.close = close_and_look  # type: ignore[method-assign]
+    monkeypatch.setattr(run, "close", close_and_look)
     assert client.delete("/parts/bracket/shadow").status_code == 204
     assert meanwhile == [{"bracket": Counts(judged=3, flipped=1)}]
     assert shadow_of(client)["code"] == "no_shadow"

@@ -13,7 +13,8 @@ TARGETS = Targets(0.05)
 
 def drawn(n_good: int, n_bad: int, seed: int = 0, sure: bool = True) -> HeldOutScores:
     rng = np.random.default_rng(seed)
-    good, bad = rng.gamma(30.0, 0.3, n_good), rng.gamma(60.0, 0.3, n_bad)
+    # Broad, so that ranges are wider than rounding alone makes them.
+    good, bad = rng.gamma(4.0, 2.0, n_good), rng.gamma(12.0, 2.0, n_bad)
     likely = (rng.beta(1, 30, n_good), rng.beta(30, 2, n_bad))
     p = np.concatenate(likely).tolist() if sure else None
     return held_out_scores([*good, *bad], p, [False] * n_good + [True] * n_bad)
@@ -42,7 +43,7 @@ def test_the_limits_are_those_without_doubt_and_lie_in_their_ranges() -> None:
 def test_more_photos_leave_less_doubt() -> None:
     few = np.mean([width(drawn(40, 0, seed, sure=False)) for seed in range(4)])
     many = np.mean([width(drawn(640, 0, seed, sure=False)) for seed in range(4)])
-    assert many < 0.7 * few
+    assert many < 0.5 * few
 
 
 def test_without_a_classifier_only_the_anomaly_limit_is_in_doubt() -> None:

@@ -85,6 +85,12 @@ def test_a_pickle_is_never_run(tmp_path: Path) -> None:
     assert not (tmp_path / "proof").exists()
 
 
+def test_tensors_that_are_no_state_dict_are_refused_as_such(tmp_path: Path) -> None:
+    torch.save([torch.zeros(2)], tmp_path / "list.pth")
+    with pytest.raises(TrunkError, match="something other than a state dict"):
+        load_trunk(str(tmp_path / "list.pth"))
+
+
 @pytest.mark.parametrize("name", ["t.safetensors", "t.pth", "t.bin"])
 def test_damaged_files_are_refused(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_bytes(b"not weights at all")

@@ -140,7 +140,7 @@ def test_only_what_cannot_harm_is_taken_from_the_environment(measured: Measured)
 def test_the_table_and_the_plot_show_it(measured: Measured) -> None:
     assert "raw, batch 1" in measured.output
     assert "where the time goes" in measured.output
-    texts = [element.text for element in ElementTree.parse(measured.plot).getroot().iter()]  # noqa: S314
+    texts = [element.text for element in ElementTree.parse(measured.plot).getroot().iter()]
     shown = " ".join(text for text in texts if text)
     for word in ("photos per second", "raw session", "p99", "inference", "8"):
         assert word in shown
