@@ -9,14 +9,14 @@ import torch
 from torch import nn
 
 from models.decision import CLEAN
-from models.networks.padim import Padim, PadimFit
+from models.networks.padim import Padim
 from models.networks.resnet import Head, Trunk, build_resnet50
+from training.anomaly import Choice, fit_padim
 from training.batch_norm import settle
 from training.config import TrainConfig
 from training.data.samples import Sample
 from training.data.splits import Split
 from training.finetune import finetune
-from training.progress import track
 from training.synthetic.photos import PaintedPhoto, PaintedPhotos, stand_ins
 from training.trunk import TrunkWeights
 from training.views import LabelledImages
@@ -26,11 +26,12 @@ Images = Mapping[str, npt.NDArray[np.uint8]]
 
 @dataclass(frozen=True)
 class Networks:
-    """The trained pieces; no head without defect classes."""
+    """The trained pieces; no head without defect classes. `choice` says what PaDiM's embeddings are."""
 
     trunk: Trunk
     head: Head | None
     padim: Padim
+    choice: Choice
     history: list[dict[str, float]]
 
 
@@ -71,19 +72,11 @@ def train_networks(
             device=device,
             progress=config.progress,
         )
-    clean = np.array([sample.label == CLEAN for sample in split.train])
-    padim = _fit_padim(trunk, images["train"][clean], config, device)
-    return Networks(trunk.cpu(), head.cpu() if len(classes) > 1 else None, padim.cpu(), history)
-
-
-@torch.inference_mode()
-def _fit_padim(trunk: Trunk, good: npt.NDArray[np.uint8], config: TrainConfig, device: str) -> Padim:
-    fit = PadimFit(config.padim)
-    trunk.to(device)
-    batches = torch.split(torch.from_numpy(good), 8)
-    for batch in track(batches, "Fitting PaDiM", enabled=config.progress):
-        fit.add(trunk(batch.to(device)))
-    return fit.finish()
+    defective = np.array([sample.label != CLEAN for sample in split.train])
+    padim, choice = fit_padim(
+        trunk, images["train"], defective, config.padim, device=device, progress=config.progress
+    )
+    return Networks(trunk.cpu(), head.cpu() if len(classes) > 1 else None, padim.cpu(), choice, history)
 
 
 def _labelled(

@@ -37,7 +37,7 @@ log = logging.getLogger(__name__)
 class Findings:
     """All that training found out and the manifest records, but for the figures on test photos.
 
-    `painted` says of the photos with painted defects, if there are any, how many there are.
+    `learnt` is what the manifest says of training beside the settings it was asked for.
     """
 
     config: TrainConfig
@@ -50,7 +50,7 @@ class Findings:
     agreement: dict[str, float]
     quality: QualityGate
     calibration: CalibrationReference
-    painted: Mapping[str, Any] = field(default_factory=dict)
+    learnt: Mapping[str, Any] = field(default_factory=dict)
 
 
 def check_destination(bundles: Path, part: str) -> None:
@@ -130,7 +130,7 @@ class BundleDraft:
                 photos=findings.split.counts(),
                 skipped=len(findings.dataset.skipped),
             ),
-            training={**findings.config.summary(), **findings.painted},
+            training={**findings.config.summary(), **findings.learnt},
             metrics=metrics or {},
             agreement=findings.agreement,
             libraries=_installed_libraries(),

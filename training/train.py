@@ -14,6 +14,7 @@ from models.errors import DeviceError
 from models.inspector import Inspector
 from models.scores import write_scores
 from models.session import open_session
+from training.anomaly import Choice
 from training.comparison import Compared, NotCompared, compare
 from training.config import TrainConfig
 from training.data.samples import Dataset, Sample
@@ -106,7 +107,7 @@ def carry_out(plan: TrainingPlan) -> Trained:
             calibration=calibration_reference(
                 images["calibration"], split.calibration, preprocessing, gate, scores
             ),
-            painted={"painted": painted.counts()} if painted.train else {},
+            learnt=_learnt(config, networks.choice, painted),
         )
         unfinished = Bundle(draft.folder, draft.manifest(findings))
         records = _inspect_held_out(Inspector(unfinished, opened), split, config.progress)
@@ -147,6 +148,12 @@ def carry_out(plan: TrainingPlan) -> Trained:
         )
         bundle = draft.publish(draft.manifest(findings, figures, variants))
     return Trained(bundle, metrics, dataset, split, comparison)
+
+
+def _learnt(config: TrainConfig, choice: Choice, painted: PaintedPhotos) -> dict[str, Any]:
+    """What the manifest says of training beside the settings it was asked for."""
+    padim = {**vars(config.padim), "normalise": choice.normalise, "why": choice.why}
+    return {"padim": padim, **({"painted": painted.counts()} if painted.train else {})}
 
 
 def _figures(metrics: Metrics, comparison: Compared | NotCompared | None) -> dict[str, Any]:

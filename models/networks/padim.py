@@ -1,9 +1,9 @@
 """PaDiM: one Gaussian per grid position over the features of good parts.
 
 Defard et al., PaDiM: a Patch Distribution Modeling Framework for Anomaly Detection and Localization,
-ICPR 2021, with three changes, each selectable: channels are mixed by a semi-orthogonal projection
+ICPR 2021, with changes, each selectable: channels are mixed by a semi-orthogonal projection
 instead of a random choice (the paper's stays as `subset`), the grid is layer2's (stride 8) instead of
-layer1's, and the map is smoothed on the grid.
+layer1's, and the map is smoothed on the grid. The fewer the photos, the more is added to the covariances.
 """
 
 import math
@@ -52,11 +52,13 @@ class Embedding(nn.Module):
     it costs least: after pooling, before upsampling.
     """
 
-    def __init__(self, matrix: Tensor, stride: int) -> None:
+    def __init__(self, matrix: Tensor, stride: int, length: float | None = None) -> None:
+        """`matrix` float32 [1792, d]; `length` is what embeddings are brought to, None leaves them."""
         super().__init__()
         if stride not in LAYER_STRIDES:
             raise ValueError(f"the grid's stride must be one of {LAYER_STRIDES}, not {stride}")
         self.stride = stride
+        self.length = length
         self.dims = matrix.shape[1]
         self.projections = nn.ModuleList()
         for block in torch.split(matrix, list(LAYER_CHANNELS)):
@@ -75,7 +77,8 @@ class Embedding(nn.Module):
                 parts.append(F.interpolate(project(layer), scale_factor=scale, mode="nearest"))
             else:
                 parts.append(project(layer))
-        return torch.stack(parts).sum(dim=0)
+        whole = torch.stack(parts).sum(dim=0)
+        return whole if self.length is None else F.normalize(whole, dim=1) * self.length
 
 
 class Smoothing(nn.Module):
@@ -161,6 +164,9 @@ class PadimFit:
     def add(self, layers: Sequence[Tensor]) -> None:
         """Take in one batch of good photos, as layers of the trunk."""
         self.embedding.to(layers[0].device)
+        if self.config.normalise and self.embedding.length is None:
+            # About what it is without, so that what is added to the diagonal weighs the same.
+            self.embedding.length = float(self.embedding(layers).norm(dim=1).mean())
         x = self._embed(layers)
         if self._origin is None:
             positions, _, dims = x.shape
@@ -198,7 +204,7 @@ class PadimFit:
         offset = self._sum / self.count
         mean = (self._origin[:, 0].double() + offset).float()
         whitening, self._outer = self._outer, []
-        ridge = self.config.regularisation * torch.eye(offset.shape[1], device=offset.device)
+        ridge = self.config.ridge(self.count) * torch.eye(offset.shape[1], device=offset.device)
         identity = torch.eye(offset.shape[1], dtype=torch.float64, device=offset.device)
         for rows in torch.split(torch.arange(offset.shape[0]), _INVERTED_AT_ONCE):
             upper_sums = to_matrices([block[rows] for block in whitening]).double()

@@ -5,6 +5,8 @@ from typing import Literal
 
 Projection = Literal["orthogonal", "subset"]
 
+RIDGE = 2.5
+
 
 @dataclass(frozen=True)
 class PadimConfig:
@@ -14,7 +16,9 @@ class PadimConfig:
         dims: channels after projection, d.
         projection: `orthogonal` (seeded semi-orthogonal matrix) or `subset` (seeded choice of channels).
         stride: pixels of input per grid cell: 4, 8 or 16.
-        regularisation: added to the covariance's diagonal (0.01 in the paper).
+        regularisation: added to the covariance's diagonal (0.01 in the paper); None for `RIDGE` / photos,
+            since what few photos leave uncertain shrinks with their number.
+        normalise: bring every embedding to one length, so that contrast and exposure count for little.
         smoothing: standard deviation of the Gaussian that smooths the map, in input pixels; 0 for none.
         seed: of the projection.
     """
@@ -22,6 +26,11 @@ class PadimConfig:
     dims: int = 100
     projection: Projection = "orthogonal"
     stride: int = 8
-    regularisation: float = 0.01
+    regularisation: float | None = None
+    normalise: bool = False
     smoothing: float = 8.0
     seed: int = 0
+
+    def ridge(self, photos: int) -> float:
+        """What is added to the diagonal of covariances over so many photos."""
+        return RIDGE / photos if self.regularisation is None else self.regularisation

@@ -19,7 +19,7 @@ from tests.benchmarks.accuracy_tables import Result, costs, honesty, overview, s
 from tests.benchmarks.report import machine, write_section
 
 # Which of a run's opinions there are is the method's to say; see `accuracy_methods`.
-METHODS = ("glint", "padim", "anomalib_padim", "anomalib_patchcore", "nearest_photo")
+METHODS = ("glint", "padim", "padim_of_good", "anomalib_padim", "anomalib_patchcore", "nearest_photo")
 
 
 def main() -> None:

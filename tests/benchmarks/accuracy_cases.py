@@ -42,6 +42,11 @@ class Case:
         return self._images([sample for sample in self.split.train if sample.label == CLEAN])
 
     @cached_property
+    def train(self) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.bool_]]:
+        """All photos to learn from, uint8 [N, H, W, 3], RGB, and which show a defect, bool [N]."""
+        return self._images(self.split.train), np.array([s.label != CLEAN for s in self.split.train])
+
+    @cached_property
     def test(self) -> npt.NDArray[np.uint8]:
         """The photos to judge: uint8 [N, H, W, 3], RGB."""
         return self._images(self.split.test)

@@ -19,13 +19,13 @@ from sklearn.metrics import average_precision_score, precision_recall_curve
 from torch import nn
 
 from models.decision import CLEAN
-from models.networks.padim import PadimFit
 from models.networks.padim_config import PadimConfig
 from models.networks.resnet import Normalise, Trunk, build_resnet50
 from models.scores import read_photo_scores
 from tests.benchmarks.accuracy_cases import Case
 from tests.benchmarks.accuracy_tables import Result
 from tests.benchmarks.watching import watched
+from training.anomaly import fit_padim
 from training.metrics import auroc
 from training.recorded import records_of
 from training.sign_off import recall_at
@@ -79,18 +79,25 @@ def glint(case: Case, trunk: Path, work: Path) -> Result:
 
 
 def padim(case: Case, trunk_file: Path, work: Path) -> Result:
-    """Glint's PaDiM alone, as the bundle holds it."""
+    """Glint's PaDiM alone, as the bundle holds it: defects of train choose what it makes of contrast."""
+    images, defective = case.train
+    return _padim(case, trunk_file, images, defective)
+
+
+def padim_of_good(case: Case, trunk_file: Path, work: Path) -> Result:
+    """The same on good photos alone, as where there are no photos of defects: nothing is chosen."""
+    images, defective = case.train
+    return _padim(case, trunk_file, images[~defective], defective[~defective])
+
+
+def _padim(
+    case: Case, trunk_file: Path, images: npt.NDArray[np.uint8], defective: npt.NDArray[np.bool_]
+) -> Result:
     trunk = build_resnet50(2, load_trunk(str(trunk_file)).state)[0]
     config = PadimConfig(seed=case.seed)
-    fit = PadimFit(config)
-    spent = _Spent()
-    with watched() as took, torch.inference_mode():
-        for batch in _batches(case.good):
-            layers = trunk(batch)
-            with spent:
-                fit.add(layers)
-        with spent:
-            model = fit.finish()
+    passes = _Timed(trunk)
+    with watched() as took:
+        model, choice = fit_padim(passes, images, defective, config)
 
     def judge(images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         anomaly_map, score = model(trunk(images))
@@ -98,7 +105,8 @@ def padim(case: Case, trunk_file: Path, work: Path) -> Result:
             anomaly_map[:, None], scale_factor=float(config.stride), mode="bilinear"
         )[:, 0]
 
-    return {**_judged(case, judge, trunk), **took, "fit_seconds": spent.seconds}
+    fit_seconds = took["seconds"] - passes.seconds
+    return {**_judged(case, judge, trunk), **took, "fit_seconds": fit_seconds, "choice": vars(choice)}
 
 
 def anomalib_padim(case: Case, trunk_file: Path, work: Path) -> Result:
@@ -219,6 +227,21 @@ def _false_rejects(records: Sequence[Record]) -> dict[str, list[int]]:
 
 def _batches(images: npt.NDArray[np.uint8]) -> Iterator[torch.Tensor]:
     yield from torch.split(torch.from_numpy(images), BATCH)
+
+
+class _Timed(nn.Module):
+    """A network that adds up the seconds of its passes."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+        self.seconds = 0.0
+
+    def forward(self, images: torch.Tensor) -> Any:
+        started = time.perf_counter()
+        found = self.network(images)
+        self.seconds += time.perf_counter() - started
+        return found
 
 
 class _Spent:

@@ -13,6 +13,7 @@ Result = dict[str, Any]
 # Method, opinion and what a reader calls it. The product's anomaly opinion is the first row's.
 ROWS = (
     ("padim", "anomaly", "Glint's PaDiM"),
+    ("padim_of_good", "anomaly", "Glint's PaDiM, without a photo of a defect"),
     ("anomalib_padim", "anomaly", "anomalib's PaDiM"),
     ("anomalib_patchcore", "anomaly", "anomalib's PatchCore, 1 % of the patches"),
     ("nearest_photo", "anomaly", "the plain ImageNet network: distance to the nearest good photo"),

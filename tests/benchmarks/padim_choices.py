@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from models.decision import CLEAN
-from models.networks.padim_config import PadimConfig
+from models.networks.padim_config import RIDGE, PadimConfig
 from models.networks.resnet import build_resnet50
 from tests.benchmarks.accuracy_cases import SETS, Case, case_parser, read_case
 from tests.benchmarks.padim_variants import FITS, READINGS, Fit, distances, score
@@ -117,7 +117,7 @@ def write(results: dict[str, dict[str, float]]) -> None:
     text = (
         "## PaDiM, choice by choice\n\nImage AUROC over the splits of the table above; each row "
         f"changes one thing in the defaults (d = {config.dims}, {config.projection} projection, a cell of "
-        f"{config.stride} px, {config.regularisation} on the diagonal, smoothed by {config.smoothing:g} px "
+        f"{config.stride} px, {RIDGE} / photos on the diagonal, smoothed by {config.smoothing:g} px "
         "on the grid, the largest value of the map as the score).\n\n"
     )
     ran = f"\n\n{machine()}. Written by `tests/benchmarks/padim_choices.py`."

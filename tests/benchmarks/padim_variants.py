@@ -97,6 +97,7 @@ FITS = (
     Fit("layer1 and layer2", layers=(1, 2)),
     Fit("layer2 and layer3", layers=(2, 3)),
     Fit("0.001 on the diagonal", PadimConfig(regularisation=0.001)),
+    Fit("0.01 on the diagonal, as in the paper", PadimConfig(regularisation=0.01)),
     Fit("0.1 on the diagonal", PadimConfig(regularisation=0.1)),
     Fit("10 % of the mean variance on the diagonal", regularise=_relative(0.1)),
     Fit("covariance shrunk by the data's own measure (OAS)", regularise=_oracle_approximating),
@@ -174,7 +175,7 @@ def _fitted(x: Tensor, fit: Fit) -> tuple[Tensor, Tensor]:
     identity = torch.eye(dims, dtype=torch.float64)
     for start in range(0, len(patches), _POSITIONS_AT_ONCE):
         part = slice(start, start + _POSITIONS_AT_ONCE)
-        factor = torch.linalg.cholesky(covariance[part].double() + fit.config.regularisation * identity)
+        factor = torch.linalg.cholesky(covariance[part].double() + fit.config.ridge(photos) * identity)
         inverse = torch.linalg.solve_triangular(factor, identity.expand_as(factor), upper=False)
         covariance[part] = inverse.transpose(1, 2).float()
     return mean, covariance

@@ -85,7 +85,7 @@ def test_distances_are_mahalanobis_distances_to_the_good_photos() -> None:
     good, x = embedding(layers).double().numpy(), embedding(probe)[0].double().numpy()
     for row, column in [(0, 0), (3, 2), (7, 5)]:
         samples = good[:, :, row, column]
-        covariance = np.cov(samples, rowvar=False) + SMALL.regularisation * np.eye(SMALL.dims)
+        covariance = np.cov(samples, rowvar=False) + SMALL.ridge(20) * np.eye(SMALL.dims)
         expected = mahalanobis(x[:, row, column], samples.mean(axis=0), np.linalg.inv(covariance))
         assert found[row, column].item() == pytest.approx(expected, rel=1e-4)
 
@@ -131,6 +131,12 @@ def test_features_that_nothing_can_be_fitted_to_are_refused(value: float) -> Non
     layers[2][0, 0, 0, 0] = value
     with pytest.raises(TrunkError, match="features"):
         fit(SMALL, layers)
+
+
+def test_few_photos_get_more_on_the_diagonal_unless_it_is_given() -> None:
+    assert PadimConfig().ridge(25) == 10 * PadimConfig().ridge(250)
+    assert PadimConfig().ridge(250) == pytest.approx(0.01)
+    assert PadimConfig(regularisation=0.3).ridge(25) == 0.3
 
 
 def test_smoothing_keeps_flat_maps_and_spreads_a_peak() -> None:

@@ -1,0 +1,123 @@
+"""PaDiM's fit, and what it chooses on the training photos."""
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import torch
+from torch import Tensor, nn
+
+from models.networks.padim import PadimFit
+from models.networks.padim_config import PadimConfig
+from models.networks.resnet import LAYER_CHANNELS, LAYER_STRIDES
+from training.anomaly import FEWEST_DEFECTS, MOST_JUDGED, fit_padim, left_out
+
+CONFIG = PadimConfig(dims=12, smoothing=0.0)
+SIDE = 64
+
+
+class Filters(nn.Module):
+    """Layers of random filters on single patches, seeded: a small trunk whose answers grow with contrast."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        generator = torch.Generator().manual_seed(0)
+        self.filters = [
+            torch.randn(channels, 3, stride, stride, generator=generator) / stride
+            for channels, stride in zip(LAYER_CHANNELS, LAYER_STRIDES, strict=True)
+        ]
+        self.photos = 0
+
+    def forward(self, images: Tensor) -> list[Tensor]:
+        self.photos += len(images)
+        x = images.permute(0, 3, 1, 2) / 64.0
+        return [nn.functional.conv2d(x, f, stride=f.shape[-1]).relu() for f in self.filters]
+
+
+def photos(
+    count: int, gains: tuple[float, float], defect: npt.NDArray[np.float64] | float | None, seed: int
+) -> npt.NDArray[np.uint8]:
+    """Photos of one part: bands and noise under an exposure drawn from `gains`.
+
+    `defect` changes a patch: a pattern added to it, or a factor.
+    """
+    rng = np.random.default_rng(seed)
+    bands = 40.0 + 25.0 * np.sin(np.arange(SIDE) / 3.0)[None, :, None] * np.ones((SIDE, 1, 3))
+    made = []
+    for _ in range(count):
+        part = bands + rng.normal(0.0, 2.0, bands.shape)
+        if isinstance(defect, float):
+            part[24:40, 24:40] *= defect
+        elif defect is not None:
+            part[24:40, 24:40] += defect
+        made.append(part * rng.uniform(*gains))
+    return np.clip(np.stack(made), 0, 255).astype(np.uint8)
+
+
+def training_photos(
+    gains: tuple[float, float], defect: npt.NDArray[np.float64] | float, n_bad: int
+) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.bool_]]:
+    images = np.concatenate([photos(40, gains, None, 1), photos(n_bad, gains, defect, 2)])
+    return images, np.arange(len(images)) >= 40
+
+
+WEAK_PATTERN = 7.0 * np.sin(np.arange(16) / 1.5)[:, None, None] * np.ones((1, 16, 3))
+
+
+def test_where_exposure_varies_embeddings_are_brought_to_one_length() -> None:
+    images, defective = training_photos((0.4, 2.0), WEAK_PATTERN, 20)
+    model, choice = fit_padim(Filters(), images, defective, CONFIG)
+    assert choice.normalise
+    assert model.embedding.length is not None
+    lengths = model.embedding(Filters()(torch.from_numpy(images))).norm(dim=1)
+    assert torch.allclose(lengths, torch.tensor(model.embedding.length), rtol=1e-4)
+    assert "AUROC" in choice.why
+    assert "20 training photos of defects" in choice.why
+
+
+def test_where_the_defect_is_a_matter_of_brightness_they_keep_their_length() -> None:
+    images, defective = training_photos((0.95, 1.05), 0.7, 20)
+    model, choice = fit_padim(Filters(), images, defective, CONFIG)
+    assert not choice.normalise
+    assert model.embedding.length is None
+    assert "no clear gain" in choice.why
+
+
+def test_too_few_defects_choose_nothing_and_cost_nothing() -> None:
+    images, defective = training_photos((0.4, 2.0), WEAK_PATTERN, FEWEST_DEFECTS - 1)
+    trunk = Filters()
+    model, choice = fit_padim(trunk, images, defective, CONFIG)
+    assert model.embedding.length is None
+    assert not choice.normalise
+    assert f"there are {FEWEST_DEFECTS - 1}" in choice.why
+    assert trunk.photos == 40
+
+
+def test_what_is_asked_for_is_not_chosen() -> None:
+    images, defective = training_photos((0.95, 1.05), 0.7, 20)
+    model, choice = fit_padim(Filters(), images, defective, PadimConfig(dims=12, normalise=True))
+    assert choice.normalise
+    assert choice.why == "asked for"
+    assert model.embedding.length is not None
+
+
+def test_no_more_photos_are_judged_than_they_tell() -> None:
+    images, defective = training_photos((0.9, 1.1), 0.7, MOST_JUDGED + 40)
+    trunk = Filters()
+    fit_padim(trunk, images, defective, CONFIG)
+    assert trunk.photos == 40 + 40 + MOST_JUDGED
+
+
+@pytest.mark.parametrize("ridge", [0.01, 0.3])
+def test_left_out_is_what_a_fit_without_the_photo_gives(ridge: float) -> None:
+    images = photos(14, (0.8, 1.2), None, 5)
+    layers = Filters()(torch.from_numpy(images))
+    n = len(images)
+    whole = PadimFit(PadimConfig(dims=12, smoothing=0.0, regularisation=ridge))
+    whole.add(layers)
+    found = left_out(whole.finish().distances(layers), n)
+    for index in (0, 6, 13):
+        others = [i for i in range(n) if i != index]
+        fit = PadimFit(PadimConfig(dims=12, smoothing=0.0, regularisation=ridge * (n - 1) / (n - 2)))
+        fit.add([layer[others] for layer in layers])
+        expected = fit.finish().distances([layer[index : index + 1] for layer in layers])
+        assert torch.allclose(found[index], expected[0], rtol=2e-3), index
