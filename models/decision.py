@@ -43,6 +43,20 @@ class Doubt(BaseModel):
     anomaly: tuple[_Score, _Score]
 
 
+class Typical(BaseModel):
+    """What a typical good part is given: medians over held-out good photos.
+
+    Attributes:
+        classifier: defect probability, 0..1; None where the classifier never fires.
+        anomaly: anomaly score, >= 0.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    classifier: _Probability | None = None
+    anomaly: _Score
+
+
 class Limits(BaseModel):
     """Where each rule fires.
 
@@ -50,6 +64,7 @@ class Limits(BaseModel):
         classifier: smallest defect probability (1 - p_clean) that counts as a defect, 0..1;
             None for a model without defect classes, whose classifier never fires.
         anomaly: smallest anomaly score that counts as a defect, > 0, unbounded.
+        typical: what puts both opinions on one scale; None if it is not known.
         doubt: a verdict that hangs on where in there the limits lie is one for a person to look at; None
             if it is not known, and `review_band` tells instead.
         review_band: half-width of the band of `score` around 0.5 inside which a person should look.
@@ -59,6 +74,7 @@ class Limits(BaseModel):
 
     classifier: float | None = Field(default=None, gt=0.0, le=1.0)
     anomaly: float = Field(gt=0.0, allow_inf_nan=False)
+    typical: Typical | None = None
     doubt: Doubt | None = None
     review_band: float = Field(default=0.02, ge=0.0, le=0.5)
 
@@ -119,7 +135,7 @@ def decide(
     opinions = [anomaly_opinion(anomaly_score, limits.anomaly)]
     if limits.classifier is not None and len(classes) > 1:
         defect_probability = min(1.0, max(0.0, 1.0 - probabilities[0]))
-        opinions.append(classifier_opinion(defect_probability, limits.classifier))
+        opinions.append(classifier_opinion(defect_probability, limits.classifier, typical_part(limits)))
         if defect_probability >= limits.classifier:
             rules.append("classifier")
     if anomaly_score >= limits.anomaly:
@@ -168,13 +184,36 @@ def anomaly_opinion(anomaly_score: float, limit: float) -> float:
     return _keep_side(ratio / (1.0 + ratio), fired=False)
 
 
-def classifier_opinion(defect_probability: float, limit: float) -> float:
-    """Map a defect probability to 0..1, rising, 0.5 at the limit, straight on each side of it."""
-    fired = defect_probability >= limit
-    if fired:
+def typical_part(limits: Limits) -> tuple[float, float]:
+    """Defect probability and opinion of a typical good part, which both rules are to see alike.
+
+    (0, 0) where that is not known, or where a typical part reaches a limit.
+    """
+    typical = limits.typical
+    if typical is None or typical.classifier is None or limits.classifier is None:
+        return 0.0, 0.0
+    if typical.classifier >= limits.classifier or typical.anomaly >= limits.anomaly:
+        return 0.0, 0.0
+    return typical.classifier, anomaly_opinion(typical.anomaly, limits.anomaly)
+
+
+def classifier_opinion(
+    defect_probability: float, limit: float, typical: tuple[float, float] = (0.0, 0.0)
+) -> float:
+    """Map a defect probability to 0..1, rising, 0.5 at the limit.
+
+    Straight above the limit, and below it from 0 at 0 through the `typical_part`. Were it straight all the
+    way, the anomaly scores of good parts, which lie close below their limit, would drown every probability
+    that does not, and the larger of both opinions would rank photos worse than either.
+    """
+    if defect_probability >= limit:
         above = 0.5 + 0.5 * (defect_probability - limit) / (1.0 - limit) if limit < 1.0 else 1.0
-        return _keep_side(above, fired)
-    return _keep_side(0.5 * defect_probability / limit, fired)
+        return _keep_side(above, fired=True)
+    start, opinion = typical
+    if defect_probability < start:
+        return _keep_side(opinion * (defect_probability / start), fired=False)
+    share = (defect_probability - start) / (limit - start)
+    return _keep_side(opinion + (0.5 - opinion) * share, fired=False)
 
 
 def _keep_side(opinion: float, fired: bool) -> float:

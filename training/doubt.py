@@ -54,7 +54,9 @@ def _draw(scores: HeldOutScores, kinds: Sequence[Rows], generator: np.random.Gen
 
 
 def _doubt(limits: Limits, drawn: Sequence[Limits]) -> Doubt:
-    around = [limits, limits_at(0.5 - _ROUNDING, limits), limits_at(0.5 + _ROUNDING, limits)]
+    # On the straight scale of each rule: what a graph is off has nothing to do with what good parts score.
+    straight = limits.model_copy(update={"typical": None})
+    around = [limits, limits_at(0.5 - _ROUNDING, straight), limits_at(0.5 + _ROUNDING, straight)]
     classifier = None
     if limits.classifier is not None:
         classifier = _range(

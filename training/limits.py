@@ -17,7 +17,7 @@ from statistics import NormalDist
 import numpy as np
 import numpy.typing as npt
 
-from models.decision import Limits
+from models.decision import Limits, Typical
 from models.manifest import HeatmapScale, LimitOrigin, LimitOrigins
 from models.variants import SCORE_TOLERANCE
 from training.metrics import auroc, rate_interval
@@ -79,9 +79,18 @@ def choose_limits(scores: HeldOutScores, max_false_rejects: float) -> ChosenLimi
         note = _decisive_photo(scores, seen, lambda s, d: _classifier_limit(s, d, target)[0])
         classifier_origin = _noted(classifier_origin, note)
     return ChosenLimits(
-        limits=Limits(classifier=classifier, anomaly=anomaly),
+        limits=Limits(classifier=classifier, anomaly=anomaly, typical=typical_of(scores)),
         origins=LimitOrigins(classifier=classifier_origin, anomaly=anomaly_origin),
         heatmap=heatmap_scale(scores.anomaly[scores.defective], anomaly),
+    )
+
+
+def typical_of(scores: HeldOutScores) -> Typical:
+    """What the good ones of the photos are typically given."""
+    p = scores.defect_probability
+    return Typical(
+        anomaly=float(np.median(scores.anomaly[~scores.defective])),
+        classifier=None if p is None else float(np.median(p[~scores.defective]).clip(0.0, 1.0)),
     )
 
 

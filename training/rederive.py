@@ -133,7 +133,8 @@ def write_version(plan: Plan) -> Bundle:
     if plan.conflict:
         raise UsageError(plan.conflict, "Ask for one of them, or for less; --dry-run shows the figures.")
     old = plan.bundle.manifest
-    if plan.chosen.limits.model_copy(update={"doubt": old.limits.doubt}) == old.limits:
+    beside = {"doubt": old.limits.doubt, "typical": old.limits.typical}
+    if plan.chosen.limits.model_copy(update=beside) == old.limits:
         raise UsageError("The bundle has these very limits already.", "Nothing was written.")
     home = plan.bundle.path.resolve().parent
     if home.name != old.part:

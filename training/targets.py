@@ -10,10 +10,19 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from models.decision import Limits, anomaly_opinion, classifier_opinion
+from models.decision import Limits, anomaly_opinion, classifier_opinion, typical_part
 from models.errors import UsageError
 from models.manifest import LimitOrigin, LimitOrigins, RateInterval
-from training.limits import MARGIN, ChosenLimits, Flags, HeldOutScores, Scores, choose_limits, heatmap_scale
+from training.limits import (
+    MARGIN,
+    ChosenLimits,
+    Flags,
+    HeldOutScores,
+    Scores,
+    choose_limits,
+    heatmap_scale,
+    typical_of,
+)
 from training.metrics import rate_interval
 
 BY_HAND = "set by hand"
@@ -133,7 +142,7 @@ def asked_false_rejects(origins: LimitOrigins) -> float | None:
 
 def set_by_hand(scores: HeldOutScores, limits: Limits) -> ChosenLimits:
     """Limits that somebody chose, with what the held-out photos say of them."""
-    return _with_origins(scores, limits, BY_HAND, None)
+    return _with_origins(scores, limits.model_copy(update={"typical": typical_of(scores)}), BY_HAND, None)
 
 
 def meets(scores: HeldOutScores, limits: Limits, targets: Targets) -> bool:
@@ -202,9 +211,11 @@ def _levels(scores: HeldOutScores, reference: Limits) -> Scores:
     anomaly = np.array([anomaly_opinion(score, reference.anomaly) for score in scores.anomaly])
     if scores.defect_probability is None or reference.classifier is None:
         return anomaly
-    limit = reference.classifier
+    limit, typical = reference.classifier, typical_part(reference)
     seen = scores.defect_probability.clip(0.0, 1.0)
-    return np.asarray(np.maximum(anomaly, [classifier_opinion(p, limit) for p in seen]), dtype=np.float64)
+    return np.asarray(
+        np.maximum(anomaly, [classifier_opinion(p, limit, typical) for p in seen]), dtype=np.float64
+    )
 
 
 def limits_at(level: float, reference: Limits) -> Limits:
@@ -212,8 +223,13 @@ def limits_at(level: float, reference: Limits) -> Limits:
     anomaly = reference.anomaly * level / (1.0 - level)
     classifier = reference.classifier
     if classifier is not None:
-        below, above = 2.0 * level * classifier, classifier + (2.0 * level - 1.0) * (1.0 - classifier)
-        classifier = below if level < 0.5 else above
+        start, opinion = typical_part(reference)
+        if level >= 0.5:
+            classifier += (2.0 * level - 1.0) * (1.0 - classifier)
+        elif level >= opinion:
+            classifier = start + (level - opinion) / (0.5 - opinion) * (classifier - start)
+        else:
+            classifier = start * level / opinion
     return reference.model_copy(update={"anomaly": anomaly, "classifier": classifier})
 
 

@@ -13,9 +13,11 @@ from models.decision import (
     INVALID,
     Doubt,
     Limits,
+    Typical,
     anomaly_opinion,
     classifier_opinion,
     decide,
+    typical_part,
 )
 from models.decision import IN_DOUBT as REASON
 
@@ -28,6 +30,7 @@ any_limits = st.builds(
     Limits,
     classifier=st.floats(0.0, 1.0, exclude_min=True),
     anomaly=st.floats(0.0, 1e308, exclude_min=True),
+    typical=st.none() | st.builds(Typical, classifier=st.none() | shares, anomaly=scores),
 )
 
 
@@ -47,10 +50,41 @@ def test_the_score_is_at_least_a_half_exactly_when_the_verdict_is_a_defect(
     assert (decision.score >= 0.5) == (decision.verdict != CLEAN) == bool(decision.rules)
 
 
-@given(limit=st.floats(0.0, 1.0, exclude_min=True), low=shares, high=shares)
-def test_the_classifiers_opinion_rises(limit: float, low: float, high: float) -> None:
+@given(limits=any_limits, low=shares, high=shares)
+def test_the_classifiers_opinion_rises(limits: Limits, low: float, high: float) -> None:
     assume(low <= high)
-    assert classifier_opinion(low, limit) <= classifier_opinion(high, limit)
+    assert limits.classifier is not None
+    typical = typical_part(limits)
+    assert classifier_opinion(low, limits.classifier, typical) <= classifier_opinion(
+        high, limits.classifier, typical
+    )
+
+
+def test_a_typical_good_part_is_the_same_to_both_rules() -> None:
+    limits = Limits(classifier=0.8, anomaly=10.0, typical=Typical(classifier=0.02, anomaly=7.0))
+    typical = typical_part(limits)
+    assert classifier_opinion(0.02, 0.8, typical) == anomaly_opinion(7.0, 10.0)
+    # Half-way to its limit, a probability outweighs an anomaly score that good parts have.
+    decision = decide([0.59, 0.41, 0.0], CLASSES, 7.5, limits)
+    assert decision.verdict == CLEAN
+    assert decision.score == classifier_opinion(0.41, 0.8, typical) > anomaly_opinion(7.5, 10.0)
+    assert classifier_opinion(0.0, 0.8, typical) == 0.0
+
+
+@pytest.mark.parametrize(
+    "typical",
+    [
+        None,
+        Typical(anomaly=7.0),
+        Typical(classifier=0.9, anomaly=7.0),
+        Typical(classifier=0.02, anomaly=10.0),
+    ],
+)
+def test_without_a_typical_part_below_both_limits_probabilities_count_straight(
+    typical: Typical | None,
+) -> None:
+    assert typical_part(Limits(classifier=0.8, anomaly=10.0, typical=typical)) == (0.0, 0.0)
+    assert classifier_opinion(0.2, 0.8) == 0.125
 
 
 @given(limit=st.floats(0.0, 1e308, exclude_min=True), low=scores, high=scores)
