@@ -236,6 +236,9 @@ def _print_trained(trained: "Trained") -> None:
     for name, rate in (("False rejects", metrics.false_reject_rate), ("Escapes", metrics.escape_rate)):
         if rate is not None:
             console.print(f"{name} on held-out photos: {rate:.1%}")
+    padim = manifest.training["padim"]
+    if padim["normalise"]:
+        console.print(f"PaDiM without contrast: {padim['normalise_why']}", markup=False)
     for line in describe_comparison(trained.comparison) if trained.comparison else ():
         console.print(line, markup=False)
     for precision, variant in manifest.variants.items():

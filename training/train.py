@@ -107,7 +107,7 @@ def carry_out(plan: TrainingPlan) -> Trained:
             calibration=calibration_reference(
                 images["calibration"], split.calibration, preprocessing, gate, scores
             ),
-            learnt=_learnt(config, networks.choice, painted),
+            learnt=_learnt(plan, networks.choice, painted),
         )
         unfinished = Bundle(draft.folder, draft.manifest(findings))
         records = _inspect_held_out(Inspector(unfinished, opened), split, config.progress)
@@ -150,9 +150,15 @@ def carry_out(plan: TrainingPlan) -> Trained:
     return Trained(bundle, metrics, dataset, split, comparison)
 
 
-def _learnt(config: TrainConfig, choice: Choice, painted: PaintedPhotos) -> dict[str, Any]:
+def _learnt(plan: TrainingPlan, choice: Choice, painted: PaintedPhotos) -> dict[str, Any]:
     """What the manifest says of training beside the settings it was asked for."""
-    padim = {**vars(config.padim), "normalise": choice.normalise, "why": choice.why}
+    good = sum(sample.label == CLEAN for sample in plan.split.train)
+    padim = {
+        **vars(plan.config.padim),
+        "regularisation": plan.config.padim.ridge(good),
+        "normalise": choice.normalise,
+        "normalise_why": choice.why,
+    }
     return {"padim": padim, **({"painted": painted.counts()} if painted.train else {})}
 
 

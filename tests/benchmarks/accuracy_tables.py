@@ -15,7 +15,7 @@ ROWS = (
     ("padim", "anomaly", "Glint's PaDiM"),
     ("padim_of_good", "anomaly", "Glint's PaDiM, without a photo of a defect"),
     ("anomalib_padim", "anomaly", "anomalib's PaDiM"),
-    ("anomalib_patchcore", "anomaly", "anomalib's PatchCore, 1 % of the patches"),
+    ("anomalib_patchcore", "anomaly", "anomalib's PatchCore, 1,000 patches"),
     ("nearest_photo", "anomaly", "the plain ImageNet network: distance to the nearest good photo"),
     ("glint", "classifier", "Glint's classifier alone"),
     ("glint", "combined", "**Glint, combined**"),
