@@ -28,6 +28,7 @@ from service.errors import (
 from service.loading import LoadedPart
 from service.orders import Inspected, Order, Seen
 from service.places import Places
+from service.priority import give_way
 from service.registry import Registry
 from service.settings import Settings
 
@@ -62,7 +63,9 @@ class InspectionService:
         self._observe = observe
         self.places = Places(settings.queue_size)
         self._limits = PhotoLimits(max_bytes=settings.max_bytes, max_pixels=settings.max_pixels)
-        self._pool = ThreadPoolExecutor(settings.decode_threads, thread_name_prefix="glint-photo")
+        self._pool = ThreadPoolExecutor(
+            settings.decode_threads, thread_name_prefix="glint-photo", initializer=give_way
+        )
 
     async def inspect(self, order: Order) -> Inspected:
         """Inspect one photo before its deadline.
