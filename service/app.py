@@ -108,7 +108,7 @@ def create_app(
     telemetry = Telemetry(settings, registry, os.environ, readiness, archive.status if archive else None)
     app.state.telemetry = telemetry
     app.state.shadows = shadows = Shadows(
-        registry, settings, open_ledger(archive), lambda: app.state.inspections.load[0] > 0
+        registry, settings, open_ledger(archive), lambda: app.state.inspections.places.load[0] > 0
     )
     telemetry.metrics.registry.register(ShadowCollector(shadows))
     feed = Feed(Cameras(telemetry.cameras), keeps_photos=archive is None)
@@ -117,7 +117,7 @@ def create_app(
     app.state.station = Station(
         sessions,
         feed,
-        Alarms(registry, readiness, telemetry.drift, feed.cameras, inspections),
+        Alarms(registry, readiness, telemetry.drift, feed.cameras, inspections.places),
         Sources(feed.recent, archive, registry, settings),
     )
     app.include_router(router)

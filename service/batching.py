@@ -25,6 +25,7 @@ from service.errors import (
     reason_of,
 )
 from service.pace import Pace
+from service.priority import give_way
 from service.waiting import Item, Ran, Runner, StagedRunner
 
 FAILURES_BEFORE_PROOF = 5
@@ -174,6 +175,7 @@ class Batcher:
         return lane
 
     def _work(self, lane: _Lane) -> None:
+        give_way()
         try:
             while batch := self._next_batch(lane):
                 lane.busy_since = time.monotonic()

@@ -4,9 +4,9 @@ import asyncio
 import hashlib
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -21,13 +21,14 @@ from service.errors import (
     CanaryFailedError,
     DeadlineError,
     QualityGateError,
-    QueueFullError,
     QueueTooLongError,
     ServiceError,
     UntrustworthyError,
 )
 from service.loading import LoadedPart
 from service.orders import Inspected, Order, Seen
+from service.places import Places
+from service.priority import give_way
 from service.registry import Registry
 from service.settings import Settings
 
@@ -42,7 +43,11 @@ log = logging.getLogger(__name__)
 
 
 class InspectionService:
-    """Inspects photos: decodes and draws in a pool of threads, runs the model through the device's worker."""
+    """Inspects photos: decodes and draws in a pool of threads, runs the model through the device's worker.
+
+    Attributes:
+        places: who wants a photo inspected takes one of them first.
+    """
 
     def __init__(
         self,
@@ -56,30 +61,11 @@ class InspectionService:
         self._registry = registry
         self._archive = archive
         self._observe = observe
-        self._capacity = settings.queue_size
+        self.places = Places(settings.queue_size)
         self._limits = PhotoLimits(max_bytes=settings.max_bytes, max_pixels=settings.max_pixels)
-        self._pool = ThreadPoolExecutor(settings.decode_threads, thread_name_prefix="glint-photo")
-        self._inside = 0
-
-    @property
-    def load(self) -> tuple[int, int]:
-        """How many photos are inside now, and how many may be."""
-        return self._inside, self._capacity
-
-    @contextmanager
-    def admit(self) -> Iterator[None]:
-        """Take a place for one photo, from its upload to its answer. Use it from the event loop only.
-
-        Raises:
-            QueueFullError: at once, when all places are taken.
-        """
-        if self._inside >= self._capacity:
-            raise QueueFullError(self._capacity)
-        self._inside += 1
-        try:
-            yield
-        finally:
-            self._inside -= 1
+        self._pool = ThreadPoolExecutor(
+            settings.decode_threads, thread_name_prefix="glint-photo", initializer=give_way
+        )
 
     async def inspect(self, order: Order) -> Inspected:
         """Inspect one photo before its deadline.

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from models.errors import BundleError
 from service.canary import Canary
+from service.priority import giving_way
 from service.settings import Settings
 
 if TYPE_CHECKING:
@@ -45,8 +46,11 @@ def load_part(path: Path, settings: Settings, batcher_of: Callable[[str], "Batch
 
     # The pool has a photo for each core; OpenCV's own threads would only wait for the same cores.
     cv2.setNumThreads(1)
-    inspector = Inspector.load(
-        path, settings.device, settings.threads, cuda=settings.cuda(), precision=settings.precision
+    # The session's own threads are started here.
+    inspector = giving_way(
+        lambda: Inspector.load(
+            path, settings.device, settings.threads, cuda=settings.cuda(), precision=settings.precision
+        )
     )
     batcher = batcher_of(inspector.provider)
     for size in batcher.buckets:

@@ -1,6 +1,7 @@
 """Runs the service until it is told to stop."""
 
 import contextlib
+import gc
 import logging
 import math
 import os
@@ -69,6 +70,8 @@ def _run(app: FastAPI, settings: Settings, sockets: list[socket.socket]) -> None
         h11_max_incomplete_event_size=MAX_HEADER_BYTES,
     )
     server = _Server(config, app)
+    # All that is here now stays. Looking through it for garbage, again and again, would hold up answers.
+    gc.freeze()
     with _signals_end_quietly(server):
         server.run(sockets=sockets)
     _end_what_hangs()

@@ -1,6 +1,7 @@
 """`glint gauge`: does a photo keep its verdict when the part is looked at once more?"""
 
 import json
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -10,8 +11,12 @@ from models.errors import UsageError
 from models.options import DeviceName, PrecisionOption
 from training.options import AsJson, IncludeAll, Quiet, log_to_stderr, need_training_extra
 
+_PAGE, _FIGURES = "gauge.html", "gauge.json"
+_OF_SIMULATED_REPEATS = ("repeats", "shift", "light", "noise", "seed")
+
 
 def gauge(
+    context: typer.Context,
     bundle: Annotated[Path, typer.Argument(help="The bundle: bundles/<part>/<version>.", show_default=False)],
     photos: Annotated[
         Path,
@@ -62,6 +67,8 @@ def gauge(
     from training.report.gauge import write_gauge_page
 
     log_to_stderr()
+    if presented:
+        _refuse_what_would_not_count(context)
     if out is not None:
         _make(out)
     simulated = None if presented else Simulated(Amplitudes(shift, light, noise), repeats, seed)
@@ -76,21 +83,36 @@ def gauge(
     )
     found = json.dumps({**study.as_json(), "conclusions": conclusions(study)}, allow_nan=False)
     if out is not None:
-        write_gauge_page(out / "gauge.html", study)
-        (out / "gauge.json").write_text(found + "\n")
+        write_gauge_page(out / _PAGE, study)
+        (out / _FIGURES).write_text(found + "\n")
     if as_json:
         typer.echo(found)
         return
     print_study(study)
     if out is not None:
-        typer.echo(f"\nPage: {out / 'gauge.html'}")
+        typer.echo(f"\nPage: {out / _PAGE}")
+
+
+def _refuse_what_would_not_count(context: typer.Context) -> None:
+    """Refuse options of simulated repeats, given where nothing is simulated.
+
+    Raises:
+        UsageError: naming them.
+    """
+    sources = {name: context.get_parameter_source(name) for name in _OF_SIMULATED_REPEATS}
+    given = [f"--{name}" for name, source in sources.items() if source and source.name == "COMMANDLINE"]
+    if given:
+        raise UsageError(
+            f"With --presented nothing is simulated, so {' and '.join(given)} would change nothing.",
+            f"Leave out {' and '.join(given)}; or leave out --presented, and repeats are simulated.",
+        )
 
 
 def _make(out: Path) -> None:
-    """Make the folder before the minutes of work that fill it.
+    """Make the folder, and see that it takes the files, before the minutes of work that fill it.
 
     Raises:
-        UsageError: when it is a file, or cannot be made.
+        UsageError: when it is a file, or cannot be made, or does not take what would be written.
     """
     try:
         out.mkdir(parents=True, exist_ok=True)
@@ -98,3 +120,7 @@ def _make(out: Path) -> None:
         raise UsageError(
             f"--out {out} is no folder that can be made: {error.strerror}.", "Name another."
         ) from error
+    for file in (out / _PAGE, out / _FIGURES):
+        there = file.exists()
+        if (there and not file.is_file()) or not os.access(file if there else out, os.W_OK):
+            raise UsageError(f"--out {out} does not take {file.name}: it cannot be written.", "Name another.")

@@ -8,6 +8,7 @@ layer1's, and the map is smoothed on the grid. The fewer the photos, the more is
 
 import math
 from collections.abc import Sequence
+from functools import reduce
 
 import torch
 import torch.nn.functional as F
@@ -17,11 +18,11 @@ from models.errors import TrunkError
 from models.networks.blocks import block_columns
 from models.networks.padim_config import PadimConfig
 from models.networks.resnet import LAYER_CHANNELS, LAYER_STRIDES
-from models.networks.triangular import to_blocks, to_matrices, zero_blocks
+from models.networks.triangular import inverse_factors, zero_blocks
 
 # Small, so that what the fit works with is small beside what it makes.
 _EMBEDDED_AT_ONCE = 2  # photos
-_INVERTED_AT_ONCE = 8  # grid positions
+_INVERTED_AT_ONCE = 56  # grid positions
 
 
 def projection_matrix(config: PadimConfig) -> Tensor:
@@ -71,7 +72,7 @@ class Embedding(nn.Module):
         parts = []
         for layer, stride, project in zip(layers, LAYER_STRIDES, self.projections, strict=True):
             if stride < self.stride:
-                parts.append(project(F.avg_pool2d(layer, self.stride // stride)))
+                parts.append(project(_pooled(layer, self.stride // stride)))
             elif stride > self.stride:
                 scale = float(stride // self.stride)
                 parts.append(F.interpolate(project(layer), scale_factor=scale, mode="nearest"))
@@ -79,6 +80,14 @@ class Embedding(nn.Module):
                 parts.append(project(layer))
         whole = torch.stack(parts).sum(dim=0)
         return whole if self.length is None else F.normalize(whole, dim=1) * self.length
+
+
+def _pooled(layer: Tensor, factor: int) -> Tensor:
+    """Means of factor x factor cells. `avg_pool2d` takes five times as long on a CPU."""
+    if torch.compiler.is_exporting():
+        return F.avg_pool2d(layer, factor)
+    rows = reduce(torch.add, [layer[:, :, offset::factor] for offset in range(factor)])
+    return reduce(torch.add, [rows[..., offset::factor] for offset in range(factor)]) / factor**2
 
 
 class Smoothing(nn.Module):
@@ -204,27 +213,27 @@ class PadimFit:
         offset = self._sum / self.count
         mean = (self._origin[:, 0].double() + offset).float()
         whitening, self._outer = self._outer, []
-        ridge = self.config.ridge(self.count) * torch.eye(offset.shape[1], device=offset.device)
-        identity = torch.eye(offset.shape[1], dtype=torch.float64, device=offset.device)
-        for rows in torch.split(torch.arange(offset.shape[0]), _INVERTED_AT_ONCE):
-            upper_sums = to_matrices([block[rows] for block in whitening]).double()
-            sums = upper_sums + upper_sums.triu(1).transpose(1, 2)
-            outer = offset[rows, :, None] * offset[rows, None, :]
-            covariance = (sums - self.count * outer) / (self.count - 1) + ridge
-            upper = _cholesky(covariance).transpose(1, 2)
-            inverse = torch.linalg.solve_triangular(upper, identity.expand_as(upper), upper=True)
-            for block, finished in zip(whitening, to_blocks(inverse.float()), strict=True):
-                block[rows] = finished
+        groups = zip(*(torch.split(block, _INVERTED_AT_ONCE) for block in whitening), strict=True)
+        for group, offsets in zip(groups, torch.split(offset, _INVERTED_AT_ONCE), strict=True):
+            try:
+                inverse = inverse_factors(self._covariance(group, offsets))
+            except ArithmeticError as error:
+                raise TrunkError(
+                    "PaDiM cannot be fitted: the trunk's features are not finite, or far too large.",
+                    "Check the trunk's weights, or use another trunk (--trunk).",
+                ) from error
+            for block, finished in zip(group, inverse, strict=True):
+                block.copy_(finished)
         self._origin, self.count = None, 0
         return Padim(self.embedding, mean, whitening, self.config.smoothing).eval()
 
-
-def _cholesky(covariance: Tensor) -> Tensor:
-    lower: Tensor
-    lower, failed = torch.linalg.cholesky_ex(covariance)
-    if bool(failed.any()) or not bool(torch.isfinite(lower).all()):
-        raise TrunkError(
-            "PaDiM cannot be fitted: the trunk's features are not finite, or far too large.",
-            "Check the trunk's weights, or use another trunk (--trunk).",
-        )
-    return lower
+    def _covariance(self, sums: Sequence[Tensor], offset: Tensor) -> list[Tensor]:
+        """Blocks of the covariance, float64, from those of the sums around `offset`, [P, d]."""
+        scale = 1.0 / (self.count - 1)
+        found = []
+        for columns, block in zip(block_columns(offset.shape[1]), sums, strict=True):
+            rows, own = offset[:, : columns.stop, None], offset[:, None, columns]
+            covariance = torch.baddbmm(block.double(), rows, own, beta=scale, alpha=-scale * self.count)
+            covariance.diagonal(-columns.start, 1, 2).add_(self.config.ridge(self.count))
+            found.append(covariance)
+        return found

@@ -110,7 +110,7 @@ async def inspect(request: Request) -> Response:
     )
     # Whoever is refused for want of room is known by what stands in the query.
     request.state.fields = read_fields(request.query_params.multi_items())
-    with service.admit():
+    with service.places.take():
         upload = await _receive(request, settings.max_bytes, deadline)
         fields = read_fields([*request.query_params.multi_items(), *upload.form])
         request.state.fields = fields

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from service.inspection import InspectionService
+from service.places import Places
 from service.registry import Registry
 from service.station.cameras import Cameras
 from service.status import Readiness
@@ -22,13 +22,13 @@ class Alarms:
         readiness: Callable[[], Readiness],
         drift: DriftWatch,
         cameras: Cameras,
-        inspections: InspectionService,
+        places: Places,
     ) -> None:
         self._registry = registry
         self._readiness = readiness
         self._drift = drift
         self._cameras = cameras
-        self._inspections = inspections
+        self._places = places
         self._status: dict[str, Any] = {}
         self._asked = 0.0
 
@@ -42,7 +42,7 @@ class Alarms:
 
     def _ask(self) -> dict[str, Any]:
         readiness = self._readiness()
-        inside, capacity = self._inspections.load
+        inside, capacity = self._places.load
         drifting = self._drifting()
         failed = {part: p.canary.failure for part, p in self._registry.loaded.items() if p.canary.failure}
         alarms: dict[str, list[dict[str, str]]] = {}

@@ -45,6 +45,15 @@ def test_each_install_checks_hashes(dockerfile: str) -> None:
         assert "--require-hashes" in arguments or "--require-build-hashes" in arguments
 
 
+def test_the_images_hold_bytecode_that_a_start_need_not_make(dockerfile: str) -> None:
+    """The user of the container cannot write it, so that every start would compile all that it imports."""
+    found = stages(dockerfile)
+    assert "UV_COMPILE_BYTECODE=1" in found["build"].split()
+    for stage in ("build-cpu", "build-cuda", "build-training"):
+        assert re.search(rf"^FROM build AS {stage}$", dockerfile, re.MULTILINE)
+    assert "no-compile" not in dockerfile
+
+
 def test_the_images_that_serve_have_every_database_store_and_exporter(dockerfile: str) -> None:
     joined = dockerfile.replace("\\\n", " ")
     for stage in ("build-cpu", "build-cuda"):

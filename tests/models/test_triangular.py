@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from models.networks.blocks import BLOCK, block_columns, block_elements
-from models.networks.triangular import to_blocks, to_matrices, zero_blocks
+from models.networks.triangular import inverse_factors, to_blocks, to_matrices, zero_blocks
 
 SIZES = [1, BLOCK - 1, BLOCK, BLOCK + 1, 100, 200]
 
@@ -29,3 +29,21 @@ def test_columns_cover_the_matrix_once() -> None:
 
 def test_much_less_than_the_whole_is_kept() -> None:
     assert block_elements(200) < 0.6 * 200 * 200
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_inverse_factors_are_those_of_the_whole_matrices(size: int) -> None:
+    samples = torch.randn(3, size + 5, size, generator=torch.Generator().manual_seed(size)).double()
+    matrices = samples.mT @ samples + 0.01 * torch.eye(size)
+    found = to_matrices(inverse_factors(to_blocks(matrices)))
+    expected = torch.linalg.inv(torch.linalg.cholesky(matrices).mT)
+    assert torch.allclose(found, expected, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("value", [-1.0, float("nan"), float("inf")])
+@pytest.mark.parametrize("row", [0, 70])
+def test_matrices_without_a_factor_are_refused(value: float, row: int) -> None:
+    matrices = torch.eye(100, dtype=torch.float64).repeat(3, 1, 1)
+    matrices[1, row, row + 5 if value != -1.0 else row] = value
+    with pytest.raises(ArithmeticError, match="positive definite"):
+        inverse_factors(to_blocks(matrices))

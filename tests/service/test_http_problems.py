@@ -235,7 +235,7 @@ def test_a_deadline_too_short_to_keep(client: TestClient) -> None:
 
 def test_when_all_places_are_taken_the_next_is_told_when_to_come_back(start: StartClient) -> None:
     client = start(queue_size=1)
-    with client.app.state.inspections.admit():
+    with client.app.state.inspections.places.take():
         response = client.post("/inspect", content=GOOD, headers=JPEG)
     problem_of(response, 503, "queue_full")
     assert int(response.headers["retry-after"]) >= 1

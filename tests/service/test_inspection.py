@@ -150,9 +150,9 @@ def test_an_answer_that_would_be_late_is_not_given(service: InspectionService, s
 
 def test_no_more_photos_are_taken_in_than_there_are_places(start: Start) -> None:
     service = start(queue_size=2)
-    with service.admit(), service.admit(), pytest.raises(QueueFullError), service.admit():
+    with service.places.take(), service.places.take(), pytest.raises(QueueFullError), service.places.take():
         pass
-    with service.admit():
+    with service.places.take():
         assert inspect(service, order(encode(clean_photo()))).inspection.verdict == "clean"
 
 

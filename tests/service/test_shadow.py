@@ -255,7 +255,7 @@ def assert_it_waits_for_a_pause(client: TestClient) -> None:
     is_busy = run._is_busy
     run._is_busy = lambda: is_busy() and busy()
     busy.now = True
-    with client.app.state.inspections.admit():  # another photo is being inspected
+    with client.app.state.inspections.places.take():  # another photo is being inspected
         assert client.post("/inspect", content=GOOD, headers=JPEG).status_code == 200
         busy.wait_for_looks(3)
         assert shadow_of(client)["judged"] == 0

@@ -89,7 +89,7 @@ def test_a_camera_whose_photos_were_refused_has_an_alarm(start: StartClient) -> 
     found = post(client, encode(clean_photo()), "camera=cam1")
     post(client, encode(clean_photo()), "camera=cam2")
     assert client.app.state.station.alarms.status()["alarms"] == {"cam1": [], "cam2": []}
-    with client.app.state.inspections.admit():
+    with client.app.state.inspections.places.take():
         refused = client.post("/inspect?camera=cam2", content=encode(clean_photo()), headers=JPEG)
         assert refused.json()["code"] == "queue_full"
         client.post("/inspect?camera=never_seen", content=encode(clean_photo()), headers=JPEG)

@@ -12,7 +12,7 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
-from models.errors import DatasetError, UsageError
+from models.errors import BundleError, DatasetError, UsageError
 from models.quality import QualityGate, Range
 from tests.tiny_bundle import Pixels, clean_photo, encode, make_tiny_bundle
 from tests.training.pages import Balance, plots
@@ -285,6 +285,27 @@ def test_a_page_that_could_not_be_written_is_refused_before_the_work(
     (tmp_path / "taken").write_text("")
     with pytest.raises(UsageError, match=r"--out .*taken is no folder that can be made"):
         glint("gauge", tmp_path / "no bundle", tmp_path, "--out", tmp_path / "taken")
+
+
+@pytest.mark.parametrize("name", ["gauge.html", "gauge.json"])
+def test_a_folder_that_does_not_take_the_files_is_refused_before_the_work(
+    glint: Callable[..., Any], tmp_path: Path, name: str
+) -> None:
+    (tmp_path / "out" / name).mkdir(parents=True)
+    with pytest.raises(UsageError, match=rf"--out .*out does not take {name}"):
+        glint("gauge", tmp_path / "no bundle", tmp_path, "--out", tmp_path / "out")
+
+
+@pytest.mark.parametrize("option", ["--repeats", "--shift", "--light", "--noise", "--seed"])
+def test_options_of_simulated_repeats_are_refused_where_nothing_is_simulated(
+    glint: Callable[..., Any], tmp_path: Path, option: str
+) -> None:
+    value = {"--light": "0.02"}.get(option, "3")
+    with pytest.raises(UsageError, match=rf"With --presented nothing is simulated, so {option} "):
+        glint("gauge", tmp_path / "no bundle", tmp_path, "--presented", option, value)
+    # What these options are by default is no reason to refuse.
+    with pytest.raises(BundleError):
+        glint("gauge", tmp_path / "no bundle", tmp_path, "--presented")
 
 
 def test_how_far_the_score_moves_as_a_share_of_its_distance_to_the_limit() -> None:
