@@ -36,8 +36,8 @@ BATCH = 8
 TIMED_PHOTOS = 24
 DIMS = PadimConfig().dims
 # PatchCore's own default is a tenth of the patches, which takes hours here; a hundredth costs it little
-# (Roth et al., Towards Total Recall in Industrial Anomaly Detection, CVPR 2022, table 1). On nuts that is about
-# 1,000, which is what every set gets: on tiles a hundredth takes an hour.
+# (Roth et al., Towards Total Recall in Industrial Anomaly Detection, CVPR 2022, table 1). On nuts that is
+# about 1,000, which is what every set gets: on tiles a hundredth takes an hour.
 CORESET_PATCHES = 1000
 
 

@@ -193,7 +193,7 @@ def flatten(settings: Mapping[str, Any], prefix: str = "") -> list[tuple[str, st
         elif isinstance(value, float):
             rows.append((f"{prefix}{name}", f"{value:g}"))
         elif isinstance(value, list | tuple):
-            rows.append((f"{prefix}{name}", ", ".join(map(str, value))))
+            rows.append((f"{prefix}{name}", ", ".join(map(str, value)) or "none"))
         else:
             rows.append((f"{prefix}{name}", str(value)))
     return rows
