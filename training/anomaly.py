@@ -14,6 +14,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from models.networks.free_fit import FreePadimFit
 from models.networks.padim import Padim, PadimFit
 from models.networks.padim_config import PadimConfig
 from models.networks.resnet import Trunk
@@ -48,6 +49,7 @@ def fit_padim(
     *,
     device: str = "cpu",
     progress: bool = False,
+    beside: FreePadimFit | None = None,
 ) -> tuple[Padim, Choice]:
     """Fit PaDiM on the good ones of the training photos.
 
@@ -55,6 +57,7 @@ def fit_padim(
         images: uint8 [N, H, W, 3], RGB.
         defective: which of them show a defect, bool [N].
         config: where it asks for normalised embeddings, they are; else the defective photos decide.
+        beside: takes in the good photos as well, in the same pass.
 
     Raises:
         ValueError: with fewer than two good photos.
@@ -75,6 +78,8 @@ def fit_padim(
         layers = trunk(batch.to(device))
         for fit in fits:
             fit.add(layers)
+        if beside is not None:
+            beside.add(layers)
     models = [fit.finish() for fit in fits]
     if len(models) == 1:
         return models[0], Choice(config.normalise, why)

@@ -54,6 +54,12 @@ def train(
     grid_stride: Annotated[
         int, typer.Option(help="Pixels of input per cell of PaDiM's grid: 4 (finer), 8 or 16.")
     ] = 8,
+    alignment: Annotated[
+        Literal["auto", "fixed", "free"],
+        typer.Option(
+            help="How parts lie: in the same place in every photo (fixed), anywhere (free), or find out."
+        ),
+    ] = "auto",
     image_size: Annotated[
         str | None,
         typer.Option(help="Model input HxW, multiples of 16, e.g. 224x224. Default: the photos' own shape."),
@@ -145,6 +151,7 @@ def train(
         compare=compare,
         seed=seed,
         device=device,
+        alignment=alignment,
         padim=PadimConfig(dims=dims, projection=projection, stride=_parse_stride(grid_stride), seed=seed),
         finetune=FinetuneConfig(finetune, epochs=epochs, seed=seed, augmentation=augmentation),
         synthetic=SyntheticConfig(synthetic_defects, *parse_kinds(synthetic_kinds)),
@@ -199,6 +206,9 @@ def render(
     out: Annotated[Path, typer.Argument(help="Folder to write; must not exist or be empty.")],
     good: Annotated[int, typer.Option(min=1, help="Good parts.")] = 240,
     scratched: Annotated[int, typer.Option(min=0, help="Scratched parts.")] = 80,
+    turned: Annotated[
+        bool, typer.Option("--turned", help="The parts lie at any angle and place, not as in a holder.")
+    ] = False,
     seed: Annotated[
         int, typer.Option(min=0, max=2**32 - 1, help="Seed; the same seed gives the same photos.")
     ] = 0,
@@ -214,7 +224,7 @@ def render(
         raise UsageError(
             f"{out} exists already and is not an empty folder.", "Name a new folder, or empty it first."
         )
-    render_parts(out, good=good, scratched=scratched, seed=seed, progress=not quiet)
+    render_parts(out, good=good, scratched=scratched, seed=seed, turned=turned, progress=not quiet)
 
 
 app.command()(gauge)
@@ -230,6 +240,8 @@ def _print_trained(trained: "Trained") -> None:
     console = Console(highlight=False, soft_wrap=True)
     console.print(f"Bundle: {trained.bundle.path}", markup=False)
     console.print(f"Report: {trained.bundle.path / 'report.html'}", markup=False)
+    alignment = manifest.training["alignment"]
+    console.print(f"Alignment {alignment['chosen']}: {alignment['why']}", markup=False)
     for name, value in metrics.image_auroc.model_dump().items():
         if value is not None:
             console.print(f"Image AUROC on held-out photos, {name}: {value:.3f}")

@@ -10,6 +10,7 @@ from training.sign_off import DEFECT_RATE
 from training.synthetic.kinds import SyntheticConfig
 from training.trunk_choice import NAMED_TRUNKS
 
+AlignmentOption = Literal["auto", "fixed", "free"]
 Strategy = Literal["head", "layer4", "discriminative", "full"]
 
 
@@ -62,6 +63,7 @@ class TrainConfig:
         int8: write an int8 graph for CPUs as well, if it agrees with fp32.
         compare: bundle to compare the new one with; None for the part's newest.
         fractions: of photos for training, calibration and test.
+        alignment: `fixed` or `free`, as in `PadimConfig`, whose own this replaces; `auto` for what suits.
         synthetic: defects to paint on photos of good parts.
     """
 
@@ -80,6 +82,7 @@ class TrainConfig:
     fractions: tuple[float, float, float] = (0.6, 0.2, 0.2)
     seed: int = 0
     device: Literal["auto", "cpu", "cuda"] = "auto"
+    alignment: AlignmentOption = "auto"
     padim: PadimConfig = field(default_factory=PadimConfig)
     finetune: FinetuneConfig = field(default_factory=FinetuneConfig)
     synthetic: SyntheticConfig = field(default_factory=SyntheticConfig)

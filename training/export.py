@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from models.errors import ExportError
+from models.networks.free_padim import FreePadim
 from models.networks.joint import ClassifierGraph, JointGraph, PadimGraph
 from models.networks.padim import Padim
 from models.networks.resnet import Head, Trunk
@@ -31,7 +32,7 @@ _OUTPUTS = {
 
 
 def export_graphs(
-    folder: Path, trunk: Trunk, head: Head | None, padim: Padim, size: tuple[int, int]
+    folder: Path, trunk: Trunk, head: Head | None, padim: Padim | FreePadim, size: tuple[int, int]
 ) -> dict[str, nn.Module]:
     """Write `inspector.onnx`, `padim.onnx` and, with a head, `classifier.onnx` into `folder`.
 

@@ -9,15 +9,16 @@ import torch
 from torch import nn
 
 from models.decision import CLEAN
-from models.networks.padim import Padim
 from models.networks.resnet import Head, Trunk, build_resnet50
-from training.anomaly import Choice, fit_padim
+from models.preprocessing import Preprocessing
+from training.alignment import ChosenAlignment, Fitted, fit_aligned
+from training.anomaly import Choice
 from training.batch_norm import settle
 from training.config import TrainConfig
 from training.data.samples import Sample
 from training.data.splits import Split
 from training.finetune import finetune
-from training.synthetic.photos import PaintedPhoto, PaintedPhotos, stand_ins
+from training.synthetic.photos import CleanPhotos, PaintedPhoto, PaintedPhotos, stand_ins
 from training.trunk import TrunkWeights
 from training.views import LabelledImages
 
@@ -26,12 +27,13 @@ Images = Mapping[str, npt.NDArray[np.uint8]]
 
 @dataclass(frozen=True)
 class Networks:
-    """The trained pieces; no head without defect classes. `choice` says what PaDiM's embeddings are."""
+    """The trained pieces; no head without defect classes. `choice` and `alignment` say what PaDiM is."""
 
     trunk: Trunk
     head: Head | None
-    padim: Padim
+    padim: Fitted
     choice: Choice
+    alignment: ChosenAlignment
     history: list[dict[str, float]]
 
 
@@ -42,6 +44,7 @@ def train_networks(
     split: Split,
     images: Images,
     painted: PaintedPhotos,
+    preprocessing: Preprocessing,
     device: str,
 ) -> Networks:
     """Fine-tune the classifier, if there is a defect class, and fit PaDiM.
@@ -50,6 +53,7 @@ def train_networks(
         classes: `clean`, then the defect classes, each with a real or painted training photo.
         images: by split, uint8 [N, H, W, 3] RGB in the order of the split's photos.
         painted: photos that the classifier learns from and stops on as well.
+        preprocessing: what the images went through.
 
     Raises:
         TrunkError: when the trunk's weights give nothing that can be worked with.
@@ -73,10 +77,10 @@ def train_networks(
             progress=config.progress,
         )
     defective = np.array([sample.label != CLEAN for sample in split.train])
-    padim, choice = fit_padim(
-        trunk, images["train"], defective, config.padim, device=device, progress=config.progress
-    )
-    return Networks(trunk.cpu(), head.cpu() if len(classes) > 1 else None, padim.cpu(), choice, history)
+    held_out = CleanPhotos(split.calibration, images["calibration"], preprocessing)
+    padim, choice, alignment = fit_aligned(config, trunk, images["train"], defective, held_out, device)
+    own_head = head.cpu() if len(classes) > 1 else None
+    return Networks(trunk.cpu(), own_head, padim.cpu(), choice, alignment, history)
 
 
 def _labelled(

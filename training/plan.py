@@ -91,7 +91,8 @@ def plan_training(config: TrainConfig) -> TrainingPlan:
         predecessor=predecessor,
         painted_classes=painted,
     )
-    check_exportable(plan.size, config.padim)
+    if config.alignment != "free":
+        check_exportable(plan.size, config.padim)
     return plan
 
 

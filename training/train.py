@@ -1,7 +1,7 @@
 """`glint train`: from a folder of photos to a bundle, step by step; what is checked first is in `plan`."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,6 @@ from models.errors import DeviceError
 from models.inspector import Inspector
 from models.scores import write_scores
 from models.session import open_session
-from training.anomaly import Choice
 from training.comparison import Compared, NotCompared, compare
 from training.config import TrainConfig
 from training.data.samples import Dataset, Sample
@@ -24,7 +23,7 @@ from training.evaluation import Metrics, Record, inspect_samples, summarise
 from training.export import FEWEST_COMPARED, compare_with_torch, export_graphs
 from training.golden import write_golden
 from training.images import load_images
-from training.learning import Images, train_networks
+from training.learning import Images, Networks, train_networks
 from training.limits import HeldOutScores, held_out_scores
 from training.mean_part import write_mean
 from training.packaging import BundleDraft, Findings
@@ -87,7 +86,7 @@ def carry_out(plan: TrainingPlan) -> Trained:
         without=config.gates_off,
     )
     painted = _paint(plan, images)
-    networks = train_networks(config, weights, classes, split, images, painted, device)
+    networks = train_networks(config, weights, classes, split, images, painted, preprocessing, device)
 
     with BundleDraft(config.bundles, config.part) as draft:
         graphs = export_graphs(draft.folder, networks.trunk, networks.head, networks.padim, plan.size)
@@ -107,7 +106,7 @@ def carry_out(plan: TrainingPlan) -> Trained:
             calibration=calibration_reference(
                 images["calibration"], split.calibration, preprocessing, gate, scores
             ),
-            learnt=_learnt(plan, networks.choice, painted),
+            learnt=_learnt(plan, networks, painted),
         )
         unfinished = Bundle(draft.folder, draft.manifest(findings))
         records = _inspect_held_out(Inspector(unfinished, opened), split, config.progress)
@@ -150,16 +149,22 @@ def carry_out(plan: TrainingPlan) -> Trained:
     return Trained(bundle, metrics, dataset, split, comparison)
 
 
-def _learnt(plan: TrainingPlan, choice: Choice, painted: PaintedPhotos) -> dict[str, Any]:
+def _learnt(plan: TrainingPlan, networks: Networks, painted: PaintedPhotos) -> dict[str, Any]:
     """What the manifest says of training beside the settings it was asked for."""
     good = sum(sample.label == CLEAN for sample in plan.split.train)
+    config = replace(plan.config.padim, alignment=networks.alignment.chosen)
     padim = {
-        **vars(plan.config.padim),
-        "regularisation": plan.config.padim.ridge(good),
-        "normalise": choice.normalise,
-        "normalise_why": choice.why,
+        **vars(config),
+        "regularisation": config.ridge(good),
+        "normalise": networks.choice.normalise,
+        "normalise_why": networks.choice.why,
     }
-    return {"padim": padim, **({"painted": painted.counts()} if painted.train else {})}
+    alignment = networks.alignment.summary()
+    return {
+        "padim": padim,
+        "alignment": alignment,
+        **({"painted": painted.counts()} if painted.train else {}),
+    }
 
 
 def _figures(metrics: Metrics, comparison: Compared | NotCompared | None) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 import torch
 from torch import Tensor, nn
 
-from models.networks.padim import Padim
 from models.networks.resnet import Head, Trunk
 
 
@@ -22,7 +21,7 @@ class ClassifierGraph(nn.Module):
 class PadimGraph(nn.Module):
     """uint8 image [N, H, W, 3] RGB to anomaly map [N, h, w] and anomaly score [N]."""
 
-    def __init__(self, trunk: Trunk, padim: Padim) -> None:
+    def __init__(self, trunk: Trunk, padim: nn.Module) -> None:
         super().__init__()
         self.trunk = trunk
         self.padim = padim
@@ -38,7 +37,7 @@ class JointGraph(nn.Module):
     Without a head (no defect classes) the only class is `clean`, with probability 1.
     """
 
-    def __init__(self, trunk: Trunk, head: Head | None, padim: Padim) -> None:
+    def __init__(self, trunk: Trunk, head: Head | None, padim: nn.Module) -> None:
         super().__init__()
         self.trunk = trunk
         self.head = head

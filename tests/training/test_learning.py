@@ -38,12 +38,13 @@ def test_a_classifier_is_learnt_from_painted_photos_alone_and_padim_sees_none(mo
         for name, count in COUNTS.items()
     }
     synthetic = SyntheticConfig(12, ("scratch", "stain"))
+    size = Preprocessing(height=SIZE[0], width=SIZE[1])
     painted = paint_photos(
         synthetic,
         {"scratch": "scratch", "stain": "stain"},
         split,
         images,
-        Preprocessing(height=SIZE[0], width=SIZE[1]),
+        size,
         seed=0,
         progress=False,
     )
@@ -64,7 +65,7 @@ def test_a_classifier_is_learnt_from_painted_photos_alone_and_padim_sees_none(mo
 
     monkeypatch.setattr(PadimFit, "add", note)
     classes = [CLEAN, "scratch", "stain"]
-    networks = train_networks(config, load_trunk("none"), classes, split, images, painted, "cpu")
+    networks = train_networks(config, load_trunk("none"), classes, split, images, painted, size, "cpu")
 
     assert sum(fitted) == COUNTS["train"]
     assert networks.head is not None

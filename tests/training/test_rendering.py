@@ -93,6 +93,22 @@ def test_the_part_stands_out_from_the_bench_and_moves_only_slightly() -> None:
         assert overlap > 0.65
 
 
+def test_turned_parts_lie_at_any_angle_and_place_and_whole_in_the_picture() -> None:
+    parts = [render_bracket(SIZE, np.random.default_rng(seed), turned=True) for seed in range(12)]
+    for part in parts:
+        rim = np.concatenate([part.surface[0], part.surface[-1], part.surface[:, 0], part.surface[:, -1]])
+        assert not rim.any()
+    areas = [part.surface.sum() for part in parts]
+    assert max(areas) < 1.15 * min(areas)
+    overlaps = [
+        (a.surface & b.surface).sum() / (a.surface | b.surface).sum()
+        for a in parts
+        for b in parts
+        if a is not b
+    ]
+    assert np.mean(overlaps) < 0.4
+
+
 @pytest.mark.parametrize("texture", [fine_noise, brushed_metal, cast_metal])
 def test_textures_have_mean_zero_and_deviation_one(texture: Callable) -> None:
     plane = texture(SIZE, np.random.default_rng(0))

@@ -135,6 +135,13 @@ def test_the_manifest_keeps_what_the_limits_were_chosen_on(trained) -> None:
     assert set(reference.readings) == set(READING_NAMES)
 
 
+def test_with_too_few_photos_to_choose_parts_are_taken_to_lie_still_and_that_is_said(trained) -> None:
+    alignment = trained.bundle.manifest.training["alignment"]
+    assert (alignment["asked"], alignment["chosen"]) == ("auto", "fixed")
+    assert "Only 6 clean calibration photos" in alignment["why"]
+    assert alignment["why"] in (trained.bundle.path / "report.html").read_text(encoding="utf-8")
+
+
 def test_splits_cover_every_photo_once(trained) -> None:
     records = trained.bundle.splits()
     assert {record.split for record in records} == {"train", "calibration", "test"}
@@ -195,12 +202,15 @@ def test_the_bundle_has_an_int8_graph_or_says_why_not(again) -> None:
 
 def test_without_defect_photos_padim_decides_alone(tmp_path: Path) -> None:
     render_parts(tmp_path / "photos", good=24, scratched=0, size=(96, 96), progress=False)
-    done = train(config(tmp_path / "photos", tmp_path / "bundles", image_size=(64, 64)))
+    done = train(config(tmp_path / "photos", tmp_path / "bundles", image_size=(64, 64), alignment="free"))
     assert done.bundle.manifest.classes == ["clean"]
     assert done.bundle.manifest.limits.classifier is None
     assert "classifier.onnx" not in done.bundle.manifest.files
     assert done.metrics.n_defective == 0
     assert done.metrics.escape_rate is None
+    manifest = Bundle.open(done.bundle.path).manifest
+    assert manifest.training["alignment"]["chosen"] == manifest.training["padim"]["alignment"] == "free"
+    assert manifest.agreement["inspector_score"] < 1e-3
 
 
 def test_a_failure_leaves_nothing_behind(photos: Path, tmp_path: Path, monkeypatch) -> None:

@@ -37,6 +37,7 @@ def render_parts(
     stained: int = 0,
     size: Size = (320, 320),
     seed: int = 0,
+    turned: bool = False,
     progress: bool = True,
 ) -> None:
     """Write class folders of rendered brackets: `<class>/part_000.jpg`, `masks/<class>/part_000.png`.
@@ -48,6 +49,7 @@ def render_parts(
         good, scratched, dented, stained: photos of each class; a class with none gets no folder.
         size: height and width in pixels.
         seed: another seed gives other photos.
+        turned: the parts lie at any angle and place.
         progress: show a progress bar on stderr.
     """
     counts = (good, scratched, dented, stained)
@@ -55,7 +57,7 @@ def render_parts(
 
     def work(job: tuple[int, str, Defect | None, int]) -> None:
         number, name, defect, index = job
-        photo, mask = render_photo(size, defect, np.random.default_rng((seed, number, index)))
+        photo, mask = render_photo(size, defect, np.random.default_rng((seed, number, index)), turned=turned)
         stem = f"part_{index:03d}"
         _write(out / name / f"{stem}.jpg", photo, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
         if mask is not None:
@@ -69,10 +71,13 @@ def render_parts(
 
 
 def render_photo(
-    size: Size, defect: Defect | None, rng: np.random.Generator
+    size: Size, defect: Defect | None, rng: np.random.Generator, *, turned: bool = False
 ) -> tuple[npt.NDArray[np.uint8], Mask | None]:
-    """Render one photo, uint8 [H, W, 3] RGB, and the mask bool [H, W] of its defect, if it has one."""
-    part = render_bracket(size, rng)
+    """Render one photo, uint8 [H, W, 3] RGB, and the mask bool [H, W] of its defect, if it has one.
+
+    `turned` as for `render_bracket`.
+    """
+    part = render_bracket(size, rng, turned=turned)
     if defect is None:
         return photograph(part.picture, rng), None
     picture, mask = defect(part.picture, part.surface, rng)

@@ -32,6 +32,8 @@ _HOLES = (
     (-0.25, 0.25, 0.083),
 )
 _BEVEL = 0.014
+# Reduced so far, a bracket stays in the picture at any angle and at most so far from the middle.
+_TURNED_SCALE, _TURNED_SHIFT = 0.66, 0.12
 _TINTS = ((1.0, 1.0, 1.0), (0.985, 1.0, 1.025), (1.02, 1.0, 0.975))
 
 
@@ -48,14 +50,27 @@ class Part:
     surface: npt.NDArray[np.bool_]
 
 
-def render_bracket(size: Size, rng: np.random.Generator) -> Part:
+@dataclass(frozen=True)
+class _Pose:
+    """How a part lies: degrees, shift (x, y) from the middle in shorter sides, and its size."""
+
+    angle: float
+    shift: npt.NDArray[np.float64]
+    scale: float = 1.0
+
+
+def render_bracket(size: Size, rng: np.random.Generator, *, turned: bool = False) -> Part:
     """Render one good bracket of (height, width) pixels, slightly displaced and turned.
 
     No two are alike: brushing, lighting, tint and pose (a few pixels and degrees) are drawn from `rng`.
+
+    Args:
+        turned: it lies at any angle and, smaller, anywhere in the picture; the lamp stays where it is.
     """
     unit = float(min(size))
-    angle = rng.normal(0, 1.2)
-    distance = _bracket(*_local(size, angle, rng.normal(0, 0.006, 2)))
+    pose = _any_pose(rng) if turned else _usual_pose(rng)
+    distance = _bracket_at(size, pose)
+    angle = pose.angle
     cover = np.asarray(np.clip(0.5 - distance * unit, 0, 1), dtype=np.float32)
 
     grain = brushed_metal(size, rng, angle=rng.normal(0, 1.0) - angle)
@@ -80,6 +95,22 @@ def photograph(picture: Picture, rng: np.random.Generator) -> npt.NDArray[np.uin
     colour = 0.4 * rng.standard_normal(picture.shape, dtype=np.float32)
     noisy = blurred + (noise + colour) * np.sqrt(0.00002 + 0.00008 * blurred)
     return np.asarray(np.clip(np.rint(noisy * 255), 0, 255), dtype=np.uint8)
+
+
+def _usual_pose(rng: np.random.Generator) -> _Pose:
+    return _Pose(rng.normal(0, 1.2), rng.normal(0, 0.006, 2))
+
+
+def _any_pose(rng: np.random.Generator) -> _Pose:
+    shift = rng.uniform(-_TURNED_SHIFT, _TURNED_SHIFT, 2)
+    return _Pose(rng.uniform(0, 360), shift, _TURNED_SCALE)
+
+
+def _bracket_at(size: Size, pose: _Pose) -> Plane:
+    """Signed distance [H, W] to the edge of a bracket that lies so, in units of the shorter side."""
+    x, y = _local(size, pose.angle, pose.shift)
+    scale = np.float32(pose.scale)
+    return np.asarray(scale * _bracket(np.asarray(x / scale), np.asarray(y / scale)))
 
 
 def _local(size: Size, angle: float, shift: npt.NDArray[np.float64]) -> tuple[Plane, Plane]:

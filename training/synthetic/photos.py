@@ -81,7 +81,7 @@ def paint_photos(
         DatasetError: when of some kind no defect that can be seen could be painted to learn from.
     """
     train, calibration = (
-        _Clean(samples, images[name], preprocessing)
+        CleanPhotos(samples, images[name], preprocessing)
         for name, samples in (("train", split.train), ("calibration", split.calibration))
     )
     n_held_out = max(len(config.kinds), round(config.photos * len(calibration.samples) / len(train.samples)))
@@ -129,8 +129,13 @@ def stand_ins(split: Split, painted: PaintedPhotos) -> tuple[PaintedPhoto, ...]:
     return tuple(photo for photo in painted.calibration if photo.label not in real)
 
 
-class _Clean:
-    """The clean photos of a split, and where on each the part is."""
+class CleanPhotos:
+    """The clean photos of a split, `samples`, and where on each the part is.
+
+    Args:
+        samples: the split's photos.
+        images: uint8 [N, H, W, 3] RGB in the order of `samples`; not changed.
+    """
 
     def __init__(
         self, samples: Sequence[Sample], images: npt.NDArray[np.uint8], preprocessing: Preprocessing
@@ -141,14 +146,20 @@ class _Clean:
         self._preprocessing = preprocessing
         self._surfaces: dict[int, Mask] = {}
 
+    def pixels(self, index: int) -> npt.NDArray[np.uint8]:
+        """The clean photo of this index, uint8 [H, W, 3] RGB."""
+        pixels: npt.NDArray[np.uint8] = self._images[self._rows[index]]
+        return pixels
+
     def paint(self, index: int, kind: Kind, rng: np.random.Generator) -> Painted | None:
+        """Paint a defect on the clean photo of this index; None where none could be that can be seen."""
         if index not in self._surfaces:
             self._surfaces[index] = self._surface(index)
-        return paint(self._images[self._rows[index]], self._surfaces[index], kind, rng)
+        return paint(self.pixels(index), self._surfaces[index], kind, rng)
 
     def _surface(self, index: int) -> Mask:
         """The part's surface bool [H, W]; on a letterboxed photo not in its mirrored borders."""
-        surface = find_surface(self._images[self._rows[index]])
+        surface = find_surface(self.pixels(index))
         sample = self.samples[index]
         place = self._preprocessing.place(sample.height, sample.width)
         own = np.zeros_like(surface)
