@@ -1,5 +1,6 @@
 """The commands of the service side: `glint serve`, `inspect`, `verify`, `bench`, `promote`, `keys`, ..."""
 
+import gc
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Literal
@@ -88,9 +89,13 @@ def serve(
 
     Example: glint serve --bundles bundles/ --device auto --port 8000
     """
-    from models.bundle import survey_bundles
-    from service.server import serve as run_server
-    from service.settings import Settings
+    gc.disable()  # what is imported stays, and to look for garbage in it takes a tenth of the time
+    try:
+        from models.bundle import survey_bundles
+        from service.server import serve as run_server
+        from service.settings import Settings
+    finally:
+        gc.enable()
 
     settings = Settings.of(
         bundles=bundles,

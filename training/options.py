@@ -1,6 +1,7 @@
 """What the commands of training share: options, and what they do before they load torch."""
 
 import logging
+import os
 from typing import Annotated
 
 import typer
@@ -23,7 +24,7 @@ Quiet = Annotated[bool, typer.Option("--quiet", help="No progress bars.")]
 
 
 def need_training_extra() -> None:
-    """Refuse a command that needs what the base install has not.
+    """Refuse a command that needs what the base install has not; make torch ready where it is there.
 
     Raises:
         UsageError: saying how to install it.
@@ -35,6 +36,9 @@ def need_training_extra() -> None:
             "This command needs the training packages, which are not installed.",
             "Install them: pip install 'glint-inspection[training]'",
         )
+    # Read when torch is loaded. Its threads would otherwise wait for each other by keeping their cores busy,
+    # and where one of them has to wait for a core, because something else runs, all of them would.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
 def log_to_stderr() -> None:
