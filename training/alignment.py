@@ -20,7 +20,7 @@ from models.networks.free_padim import FreePadim
 from models.networks.padim import Padim
 from models.networks.padim_config import Alignment
 from models.networks.resnet import Trunk
-from training.anomaly import Choice, fit_padim
+from training.anomaly import Choice, TrainingPhotos, fit_padim
 from training.config import AlignmentOption, TrainConfig
 from training.metrics import auroc
 from training.progress import track
@@ -72,8 +72,7 @@ class ChosenAlignment:
 def fit_aligned(
     config: TrainConfig,
     trunk: Trunk,
-    images: npt.NDArray[np.uint8],
-    defective: npt.NDArray[np.bool_],
+    photos: TrainingPhotos,
     held_out: CleanPhotos,
     device: str,
 ) -> tuple[Fitted, Choice, ChosenAlignment]:
@@ -81,8 +80,6 @@ def fit_aligned(
 
     Args:
         trunk: as it will be served.
-        images: training photos, uint8 [N, H, W, 3] RGB.
-        defective: which of them show a defect, bool [N].
         held_out: clean calibration photos, for `auto`.
 
     Returns:
@@ -93,12 +90,12 @@ def fit_aligned(
     """
     kept = Choice(config.padim.normalise, _NOT_TRIED)
     if config.alignment == "free":
-        model = _fit_free(config, trunk, images[~defective], device)
+        model = _fit_free(config, trunk, photos.good, device)
         return model, kept, _announced(_as_asked("free"))
     pairs = paint_pairs(held_out, config.padim.seed) if config.alignment == "auto" else ([], [])
     beside = FreePadimFit(config.padim) if len(pairs[0]) >= FEWEST_TRIED else None
     fixed, choice = fit_padim(
-        trunk, images, defective, config.padim, device=device, progress=config.progress, beside=beside
+        trunk, photos, config.padim, device=device, progress=config.progress, beside=beside
     )
     if config.alignment == "fixed":
         return fixed, choice, _announced(_as_asked("fixed"))
@@ -106,11 +103,11 @@ def fit_aligned(
         return fixed, choice, _announced(ChosenAlignment("auto", "fixed", _too_few(len(pairs[0])), {}))
     free = beside.finish()
     clean, painted = pairs
-    scores = [
+    of_fixed, of_free = (
         (_score(trunk, model, clean, device), _score(trunk, model, painted, device))
         for model in (fixed, free)
-    ]
-    chosen = _announced(decide(*scores, config.padim.seed))
+    )
+    chosen = _announced(decide(of_fixed, of_free, config.padim.seed))
     return (free, kept, chosen) if chosen.chosen == "free" else (fixed, choice, chosen)
 
 

@@ -6,30 +6,61 @@ training photos: the defective ones, which PaDiM never learns from, against the 
 out of the Gaussians that judge it. No photo that limits are chosen on or that is reported has a say.
 """
 
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from models.decision import CLEAN
 from models.networks.free_fit import FreePadimFit
 from models.networks.padim import Padim, PadimFit
 from models.networks.padim_config import PadimConfig
 from models.networks.resnet import Trunk
-from training.metrics import auroc_gain
+from training.data.samples import Sample
+from training.paired import auroc_gain
 from training.progress import track
 
 # Fewer say nothing; more of either kind would cost more than they tell.
 FEWEST_DEFECTS = 10
-MOST_JUDGED = 128
+MOST_JUDGED = 512
 
-# One-sided 95 %: the embeddings stay as they are unless the photos clearly speak against it.
-_CLEARLY = 1.645
+# The embeddings stay as they are unless the photos clearly speak against it: two-sided 95 %.
+_CHANCE = 0.025
 _BATCH = 8
 
 Images = npt.NDArray[np.uint8]
+Rows = npt.NDArray[np.integer[Any]]
+
+
+@dataclass(frozen=True)
+class TrainingPhotos:
+    """The photos that PaDiM is made from: its Gaussians from the good ones, its choice from all.
+
+    Attributes:
+        images: uint8 [N, H, W, 3], RGB.
+        defective: which of them show a defect, bool [N].
+        groups: photos that are alike share one, one each.
+    """
+
+    images: Images
+    defective: npt.NDArray[np.bool_]
+    groups: Sequence[Hashable]
+
+    @property
+    def good(self) -> Images:
+        """Those without a defect."""
+        chosen: Images = self.images[~self.defective]
+        return chosen
+
+    @classmethod
+    def of(cls, samples: Sequence[Sample], images: Images) -> "TrainingPhotos":
+        """Images of samples, in their order."""
+        defective = np.array([sample.label != CLEAN for sample in samples])
+        return cls(images, defective, [sample.group or sample.name for sample in samples])
 
 
 @dataclass(frozen=True)
@@ -43,8 +74,7 @@ class Choice:
 @torch.inference_mode()
 def fit_padim(
     trunk: Trunk,
-    images: Images,
-    defective: npt.NDArray[np.bool_],
+    photos: TrainingPhotos,
     config: PadimConfig,
     *,
     device: str = "cpu",
@@ -54,8 +84,6 @@ def fit_padim(
     """Fit PaDiM on the good ones of the training photos.
 
     Args:
-        images: uint8 [N, H, W, 3], RGB.
-        defective: which of them show a defect, bool [N].
         config: where it asks for normalised embeddings, they are; else the defective photos decide.
         beside: takes in the good photos as well, in the same pass.
 
@@ -63,18 +91,18 @@ def fit_padim(
         ValueError: with fewer than two good photos.
         TrunkError: when the trunk's features are not finite, or too large for float32.
     """
-    good, bad = images[~defective], images[defective]
+    n_bad = int(photos.defective.sum())
     configs = [config]
     if config.normalise:
         why = "asked for"
-    elif len(bad) < FEWEST_DEFECTS:
-        why = f"to choose, {FEWEST_DEFECTS} training photos of defects are needed, and there are {len(bad)}"
+    elif n_bad < FEWEST_DEFECTS:
+        why = f"to choose, {FEWEST_DEFECTS} training photos of defects are needed, and there are {n_bad}"
     else:
         configs.append(replace(config, normalise=True))
         why = ""
     trunk.to(device)
     fits = [PadimFit(each) for each in configs]
-    for batch in track(list(_batches(good)), "Fitting PaDiM", enabled=progress):
+    for batch in track(list(_batches(photos.good)), "Fitting PaDiM", enabled=progress):
         layers = trunk(batch.to(device))
         for fit in fits:
             fit.add(layers)
@@ -83,7 +111,7 @@ def fit_padim(
     models = [fit.finish() for fit in fits]
     if len(models) == 1:
         return models[0], Choice(config.normalise, why)
-    choice = _choose(trunk, models, len(good), _spread(good), _spread(bad), device)
+    choice = _choose(trunk, models, photos, device)
     return models[choice.normalise], choice
 
 
@@ -108,31 +136,32 @@ def left_out(distances: Tensor, photos: int) -> Tensor:
     return (scale * squared / rest).sqrt().to(distances.dtype)
 
 
-def _choose(trunk: Trunk, models: list[Padim], photos: int, good: Images, bad: Images, device: str) -> Choice:
+def _choose(trunk: Trunk, models: list[Padim], photos: TrainingPhotos, device: str) -> Choice:
+    n_good = int((~photos.defective).sum())
+    good, bad = (_spread(np.flatnonzero(kind)) for kind in (~photos.defective, photos.defective))
     scores: list[list[float]] = [[], []]
-    for kind, held_out in ((good, True), (bad, False)):
-        for batch in _batches(kind):
+    for rows, held_out in ((good, True), (bad, False)):
+        for batch in _batches(photos.images[rows]):
             layers = trunk(batch.to(device))
             for own, model in zip(scores, models, strict=True):
                 distances = model.distances(layers)
-                own += (
-                    model.smooth(left_out(distances, photos) if held_out else distances)
-                    .amax(dim=(1, 2))
-                    .tolist()
-                )
-    defective = [False] * len(good) + [True] * len(bad)
-    plain, gain, error = auroc_gain(scores[0], scores[1], defective)
-    clear = gain > _CLEARLY * error
+                if held_out:
+                    distances = left_out(distances, n_good)
+                own += model.smooth(distances).amax(dim=(1, 2)).tolist()
+    rows = np.concatenate([good, bad])
+    groups = [photos.groups[row] for row in rows]
+    found = auroc_gain(scores[0], scores[1], photos.defective[rows].tolist(), groups)
+    clear = found.gain > 0.0 and found.chance < _CHANCE
     why = (
         f"embeddings brought to one length tell {len(bad)} training photos of defects from {len(good)} good "
-        f"ones with AUROC {plain + gain:.3f} instead of {plain:.3f}"
+        f"ones with AUROC {found.before + found.gain:.3f} instead of {found.before:.3f}"
     )
     return Choice(clear, why if clear else f"{why}, which is no clear gain")
 
 
-def _spread(images: Images) -> Images:
+def _spread(rows: Rows) -> Rows:
     """At most `MOST_JUDGED`, evenly."""
-    chosen: Images = images[np.linspace(0, len(images) - 1, min(len(images), MOST_JUDGED)).astype(int)]
+    chosen: Rows = rows[np.linspace(0, len(rows) - 1, min(len(rows), MOST_JUDGED)).astype(int)]
     return chosen
 
 

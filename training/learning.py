@@ -8,11 +8,10 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from models.decision import CLEAN
 from models.networks.resnet import Head, Trunk, build_resnet50
 from models.preprocessing import Preprocessing
 from training.alignment import ChosenAlignment, Fitted, fit_aligned
-from training.anomaly import Choice
+from training.anomaly import Choice, TrainingPhotos
 from training.batch_norm import settle
 from training.config import TrainConfig
 from training.data.samples import Sample
@@ -76,9 +75,9 @@ def train_networks(
             device=device,
             progress=config.progress,
         )
-    defective = np.array([sample.label != CLEAN for sample in split.train])
     held_out = CleanPhotos(split.calibration, images["calibration"], preprocessing)
-    padim, choice, alignment = fit_aligned(config, trunk, images["train"], defective, held_out, device)
+    photos = TrainingPhotos.of(split.train, images["train"])
+    padim, choice, alignment = fit_aligned(config, trunk, photos, held_out, device)
     own_head = head.cpu() if len(classes) > 1 else None
     return Networks(trunk.cpu(), own_head, padim.cpu(), choice, alignment, history)
 

@@ -36,32 +36,6 @@ def auroc(scores: Sequence[float], defective: Sequence[bool]) -> float | None:
     return float(wins.sum()) / (2 * len(good) * int(bad.sum()))
 
 
-def auroc_gain(
-    before: Sequence[float], after: Sequence[float], defective: Sequence[bool]
-) -> tuple[float, float, float]:
-    """By how much other scores of the same photos raise the area under the ROC curve.
-
-    Returns:
-        The area before, the gain, and the gain's standard error (DeLong, DeLong and Clarke-Pearson,
-        Biometrics 44, 1988, for two curves of the same photos).
-
-    Raises:
-        ValueError: unless there are two photos of either kind.
-    """
-    bad = np.asarray(defective, dtype=bool)
-    if min(bad.sum(), (~bad).sum()) < 2:
-        raise ValueError("a gain needs two photos of either kind")
-    wins = []
-    for scores in (before, after):
-        values = np.asarray(scores, dtype=np.float64)
-        above = values[bad][:, None] - values[~bad][None, :]
-        wins.append(0.5 * (np.sign(above) + 1.0))
-    gains = wins[1] - wins[0]
-    by_bad, by_good = gains.mean(axis=1), gains.mean(axis=0)
-    variance = by_bad.var(ddof=1) / len(by_bad) + by_good.var(ddof=1) / len(by_good)
-    return float(wins[0].mean()), float(gains.mean()), float(np.sqrt(variance))
-
-
 def roc_curve(scores: npt.NDArray[np.float64], defective: npt.NDArray[np.bool_]) -> Curve:
     """The corners of the ROC curve of N photos, both kinds among them, from (0, 0) to (1, 1).
 

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from models.decision import CLEAN
 from models.preprocessing import Preprocessing, default_size
+from training.anomaly import TrainingPhotos
 from training.data.layouts import read_dataset
 from training.data.samples import Sample, read_mask
 from training.data.splits import Split, split_dataset
@@ -42,9 +43,9 @@ class Case:
         return self._images([sample for sample in self.split.train if sample.label == CLEAN])
 
     @cached_property
-    def train(self) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.bool_]]:
-        """All photos to learn from, uint8 [N, H, W, 3], RGB, and which show a defect, bool [N]."""
-        return self._images(self.split.train), np.array([s.label != CLEAN for s in self.split.train])
+    def train(self) -> TrainingPhotos:
+        """All photos to learn from."""
+        return TrainingPhotos.of(self.split.train, self._images(self.split.train))
 
     @cached_property
     def test(self) -> npt.NDArray[np.uint8]:

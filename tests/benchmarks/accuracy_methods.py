@@ -25,7 +25,7 @@ from models.scores import read_photo_scores
 from tests.benchmarks.accuracy_cases import Case
 from tests.benchmarks.accuracy_tables import Result
 from tests.benchmarks.watching import watched
-from training.anomaly import fit_padim
+from training.anomaly import TrainingPhotos, fit_padim
 from training.metrics import auroc
 from training.recorded import records_of
 from training.sign_off import recall_at
@@ -81,24 +81,21 @@ def glint(case: Case, trunk: Path, work: Path) -> Result:
 
 def padim(case: Case, trunk_file: Path, work: Path) -> Result:
     """Glint's PaDiM alone, as the bundle holds it: defects of train choose what it makes of contrast."""
-    images, defective = case.train
-    return _padim(case, trunk_file, images, defective)
+    return _padim(case, trunk_file, case.train)
 
 
 def padim_of_good(case: Case, trunk_file: Path, work: Path) -> Result:
     """The same on good photos alone, as where there are no photos of defects: nothing is chosen."""
-    images, defective = case.train
-    return _padim(case, trunk_file, images[~defective], defective[~defective])
+    good = [sample for sample in case.split.train if sample.label == CLEAN]
+    return _padim(case, trunk_file, TrainingPhotos.of(good, case.good))
 
 
-def _padim(
-    case: Case, trunk_file: Path, images: npt.NDArray[np.uint8], defective: npt.NDArray[np.bool_]
-) -> Result:
+def _padim(case: Case, trunk_file: Path, photos: TrainingPhotos) -> Result:
     trunk = build_resnet50(2, load_trunk(str(trunk_file)).state)[0]
     config = PadimConfig(seed=case.seed)
     passes = _Timed(trunk)
     with watched() as took:
-        model, choice = fit_padim(passes, images, defective, config)
+        model, choice = fit_padim(passes, photos, config)
 
     def judge(images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         anomaly_map, score = model(trunk(images))

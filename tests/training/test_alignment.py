@@ -12,6 +12,7 @@ from models.networks.padim_config import PadimConfig
 from models.networks.resnet import Trunk, build_resnet50
 from models.preprocessing import Preprocessing
 from training.alignment import decide, fit_aligned
+from training.anomaly import TrainingPhotos
 from training.config import TrainConfig
 from training.data.samples import Sample
 from training.rendering.demo import render_photo
@@ -75,8 +76,8 @@ def test_parts_at_any_angle_need_free_and_those_in_a_holder_fixed(
 ) -> None:
     config = TrainConfig(Path("photos"), "bracket", padim=PadimConfig(dims=40), progress=False)
     good = photos(40, 0, turned=turned)
-    clean = np.zeros(len(good), bool)
-    padim, _, alignment = fit_aligned(config, trunk, good, clean, held_out(20, turned=turned), "cpu")
+    given = TrainingPhotos(good, np.zeros(len(good), bool), range(len(good)))
+    padim, _, alignment = fit_aligned(config, trunk, given, held_out(20, turned=turned), "cpu")
     assert alignment.chosen == chosen, alignment
     assert isinstance(padim, kind)
     assert alignment.asked == "auto"
@@ -89,7 +90,7 @@ def test_what_is_asked_for_is_not_tried(trunk: Trunk, monkeypatch) -> None:
 
     monkeypatch.setattr(training.alignment, "paint_pairs", fail)
     config = TrainConfig(Path("photos"), "bracket", padim=PadimConfig(dims=8), alignment="free")
-    good, clean = photos(4, 0, turned=True), np.zeros(4, bool)
-    padim, _, alignment = fit_aligned(config, trunk, good, clean, held_out(20, turned=True), "cpu")
+    given = TrainingPhotos(photos(4, 0, turned=True), np.zeros(4, bool), range(4))
+    padim, _, alignment = fit_aligned(config, trunk, given, held_out(20, turned=True), "cpu")
     assert isinstance(padim, FreePadim)
     assert (alignment.chosen, alignment.image_auroc) == ("free", {})

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from models.networks.padim import PadimFit
 from models.networks.padim_config import PadimConfig
 from models.networks.resnet import LAYER_CHANNELS, LAYER_STRIDES
-from training.anomaly import FEWEST_DEFECTS, MOST_JUDGED, fit_padim, left_out
+from training.anomaly import FEWEST_DEFECTS, TrainingPhotos, fit_padim, left_out
 
 CONFIG = PadimConfig(dims=12, smoothing=0.0)
 SIDE = 64
@@ -55,37 +55,44 @@ def photos(
 
 def training_photos(
     gains: tuple[float, float], defect: npt.NDArray[np.float64] | float, n_bad: int
-) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.bool_]]:
+) -> TrainingPhotos:
     images = np.concatenate([photos(40, gains, None, 1), photos(n_bad, gains, defect, 2)])
-    return images, np.arange(len(images)) >= 40
+    return TrainingPhotos(images, np.arange(len(images)) >= 40, range(len(images)))
 
 
 WEAK_PATTERN = 7.0 * np.sin(np.arange(16) / 1.5)[:, None, None] * np.ones((1, 16, 3))
 
 
 def test_where_exposure_varies_embeddings_are_brought_to_one_length() -> None:
-    images, defective = training_photos((0.4, 2.0), WEAK_PATTERN, 20)
-    model, choice = fit_padim(Filters(), images, defective, CONFIG)
+    given = training_photos((0.4, 2.0), WEAK_PATTERN, 20)
+    model, choice = fit_padim(Filters(), given, CONFIG)
     assert choice.normalise
     assert model.embedding.length is not None
-    lengths = model.embedding(Filters()(torch.from_numpy(images))).norm(dim=1)
+    lengths = model.embedding(Filters()(torch.from_numpy(given.images))).norm(dim=1)
     assert torch.allclose(lengths, torch.tensor(model.embedding.length), rtol=1e-4)
     assert "AUROC" in choice.why
     assert "20 training photos of defects" in choice.why
 
 
 def test_where_the_defect_is_a_matter_of_brightness_they_keep_their_length() -> None:
-    images, defective = training_photos((0.95, 1.05), 0.7, 20)
-    model, choice = fit_padim(Filters(), images, defective, CONFIG)
+    given = training_photos((0.95, 1.05), 0.7, 20)
+    model, choice = fit_padim(Filters(), given, CONFIG)
     assert not choice.normalise
     assert model.embedding.length is None
     assert "no clear gain" in choice.why
 
 
+def test_photos_that_are_alike_do_not_decide_alone() -> None:
+    given = training_photos((0.4, 2.0), WEAK_PATTERN, 20)
+    alike = TrainingPhotos(given.images, given.defective, [row % 3 for row in range(len(given.images))])
+    assert fit_padim(Filters(), given, CONFIG)[1].normalise
+    assert not fit_padim(Filters(), alike, CONFIG)[1].normalise
+
+
 def test_too_few_defects_choose_nothing_and_cost_nothing() -> None:
-    images, defective = training_photos((0.4, 2.0), WEAK_PATTERN, FEWEST_DEFECTS - 1)
+    given = training_photos((0.4, 2.0), WEAK_PATTERN, FEWEST_DEFECTS - 1)
     trunk = Filters()
-    model, choice = fit_padim(trunk, images, defective, CONFIG)
+    model, choice = fit_padim(trunk, given, CONFIG)
     assert model.embedding.length is None
     assert not choice.normalise
     assert f"there are {FEWEST_DEFECTS - 1}" in choice.why
@@ -93,18 +100,19 @@ def test_too_few_defects_choose_nothing_and_cost_nothing() -> None:
 
 
 def test_what_is_asked_for_is_not_chosen() -> None:
-    images, defective = training_photos((0.95, 1.05), 0.7, 20)
-    model, choice = fit_padim(Filters(), images, defective, PadimConfig(dims=12, normalise=True))
+    given = training_photos((0.95, 1.05), 0.7, 20)
+    model, choice = fit_padim(Filters(), given, PadimConfig(dims=12, normalise=True))
     assert choice.normalise
     assert choice.why == "asked for"
     assert model.embedding.length is not None
 
 
-def test_no_more_photos_are_judged_than_they_tell() -> None:
-    images, defective = training_photos((0.9, 1.1), 0.7, MOST_JUDGED + 40)
+def test_no_more_photos_are_judged_than_they_tell(monkeypatch) -> None:
+    monkeypatch.setattr("training.anomaly.MOST_JUDGED", 25)
+    given = training_photos((0.9, 1.1), 0.7, 60)
     trunk = Filters()
-    fit_padim(trunk, images, defective, CONFIG)
-    assert trunk.photos == 40 + 40 + MOST_JUDGED
+    fit_padim(trunk, given, CONFIG)
+    assert trunk.photos == 40 + 25 + 25
 
 
 @pytest.mark.parametrize("ridge", [0.01, 0.3])

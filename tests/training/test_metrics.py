@@ -15,7 +15,6 @@ from training.metrics import (
     PixelTally,
     aupro,
     auroc,
-    auroc_gain,
     pixel_auroc,
     rate_interval,
     roc_curve,
@@ -33,27 +32,6 @@ def test_auroc_is_the_share_of_pairs_in_the_right_order():
     assert auroc([0.9, 0.8, 0.1], [False, False, True]) == 0.0
     assert auroc([0.5, 0.5], [False, True]) == 0.5
     assert auroc([0.1, 0.7, 0.4, 0.9], [False, False, True, True]) == pytest.approx(0.75)
-
-
-def test_a_gain_comes_with_how_far_chance_may_have_made_it() -> None:
-    rng = np.random.default_rng(0)
-    defective = np.arange(60) >= 40
-    gains, errors = [], []
-    for _ in range(400):
-        shared = rng.normal(size=60) + 1.0 * defective
-        before, after = shared + rng.normal(size=60), shared + 0.5 * rng.normal(size=60)
-        area, gain, error = auroc_gain(before.tolist(), after.tolist(), defective.tolist())
-        assert area == pytest.approx(auroc(before.tolist(), defective.tolist()))
-        assert area + gain == pytest.approx(auroc(after.tolist(), defective.tolist()))
-        gains.append(gain)
-        errors.append(error)
-    assert np.mean(errors) == pytest.approx(np.std(gains), rel=0.15)
-    assert auroc_gain([1, 2, 2, 3], [1, 2, 2, 3], [False, True, False, True])[1:] == (0.0, 0.0)
-
-
-def test_a_gain_needs_two_photos_of_either_kind() -> None:
-    with pytest.raises(ValueError, match="two photos"):
-        auroc_gain([1, 2, 3], [1, 2, 3], [False, False, True])
 
 
 @pytest.mark.parametrize("defective", [[], [False, False], [True]])
