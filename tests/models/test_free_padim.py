@@ -17,7 +17,7 @@ from models.networks.padim_config import PadimConfig
 from models.networks.reservoir import Reservoir
 from models.networks.resnet import LAYER_CHANNELS
 
-SMALL = PadimConfig(dims=6, stride=8, smoothing=0.0, alignment="free")
+SMALL = PadimConfig(dims=6, stride=8, smoothing=0.0, regularisation=0.05, alignment="free")
 
 
 def random_layers(n: int, seed: int = 0, kinds: int = 1) -> list[torch.Tensor]:
@@ -48,7 +48,7 @@ def test_one_component_gives_the_mahalanobis_distance_to_all_patches(monkeypatch
     embedding = Embedding(projection_matrix(SMALL), SMALL.stride)
     good = surroundings(embedding(layers)).permute(0, 2, 3, 1).reshape(-1, 6).double().numpy()
     x = surroundings(embedding(probe))[0].double().numpy()
-    covariance = np.cov(good, rowvar=False, bias=True) + SMALL.regularisation * np.eye(6)
+    covariance = np.cov(good, rowvar=False, bias=True) + SMALL.ridge(20) * np.eye(6)
     for row, column in [(0, 0), (3, 2), (7, 5)]:
         expected = mahalanobis(x[:, row, column], good.mean(axis=0), np.linalg.inv(covariance))
         assert found[row, column].item() == pytest.approx(expected, rel=1e-4)
