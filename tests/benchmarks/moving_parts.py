@@ -49,7 +49,7 @@ RUNS = (
     "turned:glint",
     "metal_nut:glint",
 )
-COSTS_OF = ("metal_nut:imagenet", "ball_screw:imagenet")
+COSTS_OF = ("turned:imagenet", "metal_nut:imagenet")
 METHODS = {
     "fixed": "`fixed`",
     "free": "`free`",
