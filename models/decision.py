@@ -132,10 +132,8 @@ def decide(
 
     defect_probability = None
     rules: list[Rule] = []
-    opinions = [anomaly_opinion(anomaly_score, limits.anomaly)]
     if limits.classifier is not None and len(classes) > 1:
         defect_probability = min(1.0, max(0.0, 1.0 - probabilities[0]))
-        opinions.append(classifier_opinion(defect_probability, limits.classifier, typical_part(limits)))
         if defect_probability >= limits.classifier:
             rules.append("classifier")
     if anomaly_score >= limits.anomaly:
@@ -146,7 +144,7 @@ def decide(
         verdict = classes[best]
     else:
         verdict = ANOMALOUS if rules else CLEAN
-    score = max(opinions)
+    score = combined_score(anomaly_score, defect_probability, limits)
     reasons = []
     if _in_doubt(score, defect_probability, anomaly_score, limits):
         reasons.append(NEAR_LIMIT if limits.doubt is None else IN_DOUBT)
@@ -182,6 +180,29 @@ def anomaly_opinion(anomaly_score: float, limit: float) -> float:
         return _keep_side(1.0 / (1.0 + limit / anomaly_score), fired=True)
     ratio = anomaly_score / limit
     return _keep_side(ratio / (1.0 + ratio), fired=False)
+
+
+def combined_score(anomaly_score: float, defect_probability: float | None, limits: Limits) -> float:
+    """The score of one photo, 0..1, rising in both opinions, >= 0.5 exactly when a rule fires.
+
+    Where a rule fires, the larger opinion. Below both limits, what a typical good part has left to the limit
+    is the unit, and what is left by either rule is multiplied: two opinions that are both half-way to their
+    limit say more than one of them. Without a `typical_part` the larger opinion there, too.
+
+    Args:
+        anomaly_score: >= 0, finite.
+        defect_probability: 0..1; None where the classifier has no say.
+    """
+    anomaly = anomaly_opinion(anomaly_score, limits.anomaly)
+    if defect_probability is None or limits.classifier is None:
+        return anomaly
+    typical = typical_part(limits)
+    classifier = classifier_opinion(defect_probability, limits.classifier, typical)
+    room = 0.5 - typical[1]
+    if max(anomaly, classifier) >= 0.5 or room == 0.5:
+        return max(anomaly, classifier)
+    left = min(1.0, (0.5 - classifier) / room)
+    return _keep_side(0.5 - (0.5 - anomaly) * left, fired=False)
 
 
 def typical_part(limits: Limits) -> tuple[float, float]:

@@ -1,6 +1,6 @@
 """Limits for what an engineer asks: at most so many false rejects, at most so many escapes, or both.
 
-For escapes, both limits move together along the combined score of reference limits that good photos alone
+For escapes, both limits move together along the larger opinion by reference limits that good photos alone
 set. The share of future defects below the k-th smallest of m held-out ones is at most k / (m + 1) then, the
 conformal quantile of `training.limits` from the other side.
 """
@@ -207,7 +207,7 @@ def _reference(scores: HeldOutScores) -> Limits:
 
 
 def _levels(scores: HeldOutScores, reference: Limits) -> Scores:
-    """The combined score under the reference limits [N]."""
+    """The larger opinion by the reference limits [N]."""
     anomaly = np.array([anomaly_opinion(score, reference.anomaly) for score in scores.anomaly])
     if scores.defect_probability is None or reference.classifier is None:
         return anomaly

@@ -16,6 +16,7 @@ from models.decision import (
     Typical,
     anomaly_opinion,
     classifier_opinion,
+    combined_score,
     decide,
     typical_part,
 )
@@ -64,11 +65,31 @@ def test_a_typical_good_part_is_the_same_to_both_rules() -> None:
     limits = Limits(classifier=0.8, anomaly=10.0, typical=Typical(classifier=0.02, anomaly=7.0))
     typical = typical_part(limits)
     assert classifier_opinion(0.02, 0.8, typical) == anomaly_opinion(7.0, 10.0)
-    # Half-way to its limit, a probability outweighs an anomaly score that good parts have.
-    decision = decide([0.59, 0.41, 0.0], CLASSES, 7.5, limits)
-    assert decision.verdict == CLEAN
-    assert decision.score == classifier_opinion(0.41, 0.8, typical) > anomaly_opinion(7.5, 10.0)
     assert classifier_opinion(0.0, 0.8, typical) == 0.0
+
+
+def test_two_opinions_below_their_limits_say_more_than_one() -> None:
+    limits = Limits(classifier=0.8, anomaly=10.0, typical=Typical(classifier=0.02, anomaly=7.0))
+    typical = typical_part(limits)
+    half_way = 0.5 * (0.02 + 0.8)
+    one, other, both = (
+        combined_score(score, p, limits) for score, p in ((9.0, 0.02), (7.0, half_way), (9.0, half_way))
+    )
+    assert one == pytest.approx(anomaly_opinion(9.0, 10.0))
+    assert other == pytest.approx(classifier_opinion(half_way, 0.8, typical))
+    assert max(one, other) < both < 0.5
+    # Half the room is left by one of them, so that half of what is left by the other is.
+    assert 0.5 - both == pytest.approx(0.5 * (0.5 - one))
+    # A part that looks cleaner than most to the classifier takes nothing back from what PaDiM sees.
+    assert combined_score(9.0, 0.0, limits) == one
+    # Where a rule fires, the larger opinion is the score.
+    assert combined_score(12.0, half_way, limits) == anomaly_opinion(12.0, 10.0)
+    assert combined_score(12.0, None, limits) == anomaly_opinion(12.0, 10.0)
+
+
+def test_without_a_typical_part_the_larger_opinion_is_the_score() -> None:
+    limits = Limits(classifier=0.8, anomaly=10.0)
+    assert combined_score(9.0, 0.4, limits) == max(anomaly_opinion(9.0, 10.0), classifier_opinion(0.4, 0.8))
 
 
 @pytest.mark.parametrize(
