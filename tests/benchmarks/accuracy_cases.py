@@ -20,6 +20,7 @@ from training.images import load_images
 from training.metrics import PixelTally
 
 SETS = ("metal_nut", "magnetic_tile", "ball_screw")
+SEEDS = (0, 1, 2)
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,7 @@ def case_parser(description: str) -> argparse.ArgumentParser:
     parser.add_argument("--trunk", type=Path, required=True, help="An ImageNet ResNet50, .safetensors.")
     parser.add_argument("--work", type=Path, required=True, help="Folder that keeps what was measured.")
     parser.add_argument("--sets", nargs="+", choices=SETS, default=SETS)
-    parser.add_argument("--seeds", nargs="+", type=int, default=(0, 1, 2))
+    parser.add_argument("--seeds", nargs="+", type=int, default=SEEDS)
     parser.add_argument("--no-write", dest="write", action="store_false", help="Leave docs/ as it is.")
     return parser
 
