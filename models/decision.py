@@ -18,6 +18,7 @@ RESERVED_CLASSES = frozenset({CLEAN, ANOMALOUS, INVALID})
 
 Rule = Literal["classifier", "anomaly"]
 
+_SMALLEST = 1e-9
 _JUST_BELOW_HALF = math.nextafter(0.5, 0.0)
 
 
@@ -67,7 +68,7 @@ class Limits(BaseModel):
         typical: what puts both opinions on one scale; None if it is not known.
         doubt: a verdict that hangs on where in there the limits lie is one for a person to look at; None
             if it is not known, and `review_band` tells instead.
-        review_band: half-width of the band of `score` around 0.5 inside which a person should look.
+        review_band: half-width of the band around 0.5, on the `straight` scale, inside which a person looks.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -146,7 +147,7 @@ def decide(
         verdict = ANOMALOUS if rules else CLEAN
     score = combined_score(anomaly_score, defect_probability, limits)
     reasons = []
-    if _in_doubt(score, defect_probability, anomaly_score, limits):
+    if _in_doubt(defect_probability, anomaly_score, limits):
         reasons.append(NEAR_LIMIT if limits.doubt is None else IN_DOUBT)
     if defect_probability is not None and len(rules) == 1:
         reasons.append(f"only the {rules[0]} rule fired")
@@ -155,11 +156,12 @@ def decide(
     return Decision(verdict, score, defect_probability, tuple(rules), bool(reasons), tuple(reasons))
 
 
-def _in_doubt(score: float, defect_probability: float | None, anomaly_score: float, limits: Limits) -> bool:
+def _in_doubt(defect_probability: float | None, anomaly_score: float, limits: Limits) -> bool:
     """Whether other limits that are as likely would have turned the verdict."""
     doubt = limits.doubt
     if doubt is None:
-        return abs(score - 0.5) < limits.review_band
+        own = combined_score(anomaly_score, defect_probability, straight(limits))
+        return abs(own - 0.5) < limits.review_band
     seen = [(anomaly_score, doubt.anomaly)]
     if defect_probability is not None and doubt.classifier is not None:
         seen.append((defect_probability, doubt.classifier))
@@ -205,6 +207,14 @@ def combined_score(anomaly_score: float, defect_probability: float | None, limit
     return _keep_side(0.5 - (0.5 - anomaly) * left, fired=False)
 
 
+def straight(limits: Limits) -> Limits:
+    """The same limits with each rule on its own scale, whatever good parts score.
+
+    For what a graph may be off, and how near a limit is: the common scale is compressed just below limits.
+    """
+    return limits.model_copy(update={"typical": None})
+
+
 def typical_part(limits: Limits) -> tuple[float, float]:
     """Defect probability and opinion of a typical good part, which both rules are to see alike.
 
@@ -213,9 +223,11 @@ def typical_part(limits: Limits) -> tuple[float, float]:
     typical = limits.typical
     if typical is None or typical.classifier is None or limits.classifier is None:
         return 0.0, 0.0
-    if typical.classifier >= limits.classifier or typical.anomaly >= limits.anomaly:
+    # Of a net that is sure it is just 0, and a limit that follows it there would reject everything.
+    probability = max(typical.classifier, _SMALLEST)
+    if probability >= limits.classifier or typical.anomaly >= limits.anomaly:
         return 0.0, 0.0
-    return typical.classifier, anomaly_opinion(typical.anomaly, limits.anomaly)
+    return probability, anomaly_opinion(typical.anomaly, limits.anomaly)
 
 
 def classifier_opinion(

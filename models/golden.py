@@ -73,7 +73,7 @@ def difference_of(recorded: GoldenOutcome, found: GoldenOutcome) -> str:
     # So written that a score that is no number differs.
     if not abs(found.score - recorded.score) <= GOLDEN_TOLERANCE:
         return f"score {found.score} instead of {recorded.score}"
-    # The score follows the stronger opinion; a fault in the weaker one would not show in it.
+    # A fault in the weaker opinion would hardly show in the score.
     if len(found.probabilities) != len(recorded.probabilities) or not all(
         math.isclose(a, b, rel_tol=0.0, abs_tol=PROBABILITY_TOLERANCE)
         for a, b in zip(found.probabilities, recorded.probabilities, strict=True)

@@ -97,6 +97,8 @@ def fit_padim(
         why = "asked for"
     elif n_bad < FEWEST_DEFECTS:
         why = f"to choose, {FEWEST_DEFECTS} training photos of defects are needed, and there are {n_bad}"
+    elif len(set(photos.groups)) < 2:
+        why = "all training photos are of one group, which proves nothing of others"
     else:
         configs.append(replace(config, normalise=True))
         why = ""

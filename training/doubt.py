@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from models.decision import Doubt, Limits
+from models.decision import Doubt, Limits, straight
 from models.variants import SCORE_TOLERANCE
 from training.limits import ChosenLimits, HeldOutScores
 from training.targets import Targets, choose_for, limits_at
@@ -55,8 +55,8 @@ def _draw(scores: HeldOutScores, kinds: Sequence[Rows], generator: np.random.Gen
 
 def _doubt(limits: Limits, drawn: Sequence[Limits]) -> Doubt:
     # On the straight scale of each rule: what a graph is off has nothing to do with what good parts score.
-    straight = limits.model_copy(update={"typical": None})
-    around = [limits, limits_at(0.5 - _ROUNDING, straight), limits_at(0.5 + _ROUNDING, straight)]
+    own = straight(limits)
+    around = [limits, limits_at(0.5 - _ROUNDING, own), limits_at(0.5 + _ROUNDING, own)]
     classifier = None
     if limits.classifier is not None:
         classifier = _range(

@@ -137,7 +137,7 @@ def _classifier_limit(scores: Scores, defective: Flags, target: float) -> tuple[
         if middle > limit:
             limit, method = middle, "conformal, moved towards the defects"
     else:
-        # The opinion below a limit is straight, so that this gives 0.5 - MARGIN. No held-out defect is lost.
+        # On the straight scale of this rule that gives 0.5 - MARGIN. No held-out defect is lost.
         following = min((float(p) for p in good if p >= limit), default=1.0)
         limit = max(limit, min(limit / (1.0 - 2.0 * MARGIN), 0.5 * (following + limit)))
     origin = _origin(method, target, good, bad, limit)

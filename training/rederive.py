@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from models.bundle import GOLDEN_RESULTS, MANIFEST, Bundle, GoldenOutcome, GoldenResult
-from models.decision import Limits
+from models.decision import Limits, straight
 from models.errors import BundleError, UsageError
 from models.inspector import Inspector
 from models.manifest import Agreement, Manifest, Variant
@@ -182,6 +182,7 @@ def _check_variant(
 ) -> Variant | str:
     """The variant with its agreement at these limits, or why it is not to be served with them."""
     classes, allowed = bundle.manifest.classes, SCORE_TOLERANCE[variant.precision]
+    limits = straight(limits)
     given = {each.sha256: each for each in read_graph_scores(bundle, variant.precision)}
     difference, flips, compared, unknown = 0.0, 0, 0, 0
     for photo in photos:

@@ -93,7 +93,7 @@ def _cluster(x: Tensor, components: int) -> Tensor:
         sums = torch.zeros_like(centres).index_add_(0, members, sample)
         centres = (sums / counts[:, None])[counts > 0]
     members = _nearest(x, centres)
-    large = torch.bincount(members, minlength=len(centres)) >= _PATCHES_PER_DIM * x.shape[1] // 4
+    large = torch.bincount(members, minlength=len(centres)) >= max(1, _PATCHES_PER_DIM * x.shape[1] // 4)
     return _nearest(x, centres[large]) if bool(large.any()) else torch.zeros_like(members)
 
 

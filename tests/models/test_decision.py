@@ -87,6 +87,15 @@ def test_two_opinions_below_their_limits_say_more_than_one() -> None:
     assert combined_score(12.0, None, limits) == anomaly_opinion(12.0, 10.0)
 
 
+def test_the_fixed_review_band_is_on_each_rules_own_scale() -> None:
+    limits = Limits(classifier=0.5, anomaly=12.0, typical=Typical(classifier=0.002, anomaly=10.0))
+    compressed = decide([0.61, 0.39, 0.0], CLASSES, 10.0, limits)
+    assert compressed.score is not None
+    assert 0.48 < compressed.score < 0.5
+    assert compressed.needs_review is False
+    assert decide([0.505, 0.495, 0.0], CLASSES, 10.0, limits).needs_review
+
+
 def test_without_a_typical_part_the_larger_opinion_is_the_score() -> None:
     limits = Limits(classifier=0.8, anomaly=10.0)
     assert combined_score(9.0, 0.4, limits) == max(anomaly_opinion(9.0, 10.0), classifier_opinion(0.4, 0.8))

@@ -89,6 +89,14 @@ def test_photos_that_are_alike_do_not_decide_alone() -> None:
     assert not fit_padim(Filters(), alike, CONFIG)[1].normalise
 
 
+def test_photos_of_one_group_choose_nothing() -> None:
+    given = training_photos((0.4, 2.0), WEAK_PATTERN, 20)
+    alike = TrainingPhotos(given.images, given.defective, ["one"] * len(given.images))
+    choice = fit_padim(Filters(), alike, CONFIG)[1]
+    assert not choice.normalise
+    assert "one group" in choice.why
+
+
 def test_too_few_defects_choose_nothing_and_cost_nothing() -> None:
     given = training_photos((0.4, 2.0), WEAK_PATTERN, FEWEST_DEFECTS - 1)
     trunk = Filters()

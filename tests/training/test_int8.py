@@ -174,8 +174,8 @@ def test_what_disagrees_leaves_no_file_and_says_why(
 ) -> None:
     bundle, records = unfinished
     told = records[0].inspection
-    assert told.score is not None
-    elsewhere = told.model_copy(update={"score": told.score - 0.02})
+    far = told.anomaly.model_copy(update={"score": 3.0 * bundle.manifest.limits.anomaly})
+    elsewhere = told.model_copy(update={"anomaly": far})
     records[0] = Record(records[0].sample, elsewhere, None)
     with caplog.at_level(logging.WARNING):
         reason = write_int8(bundle, records, small_photos(32), seed=0)

@@ -115,3 +115,15 @@ def test_a_graph_that_is_off_by_the_margin_turns_no_photo_on_which_a_limit_rests
         opinion = rests_on / (rests_on + limit)
         assert (opinion >= 0.5) == (opinion + 0.99 * off >= 0.5)
         assert abs(opinion - 0.5) < 1.02 * MARGIN, "and no farther from it, which would let defects pass"
+
+
+def test_good_parts_of_no_probability_at_all_leave_a_limit_above_it() -> None:
+    """A net that is sure gives good parts just 0: a defect like them must not pull the limit there."""
+    good = np.linspace(5.0, 9.0, 60).tolist()
+    scores = held_out_scores(
+        [*good, 7.0, *[30.0] * 20], [*[0.0] * 60, 0.0, *[0.99] * 20], [False] * 60 + [True] * 21
+    )
+    limits = choose_for(scores, Targets(None, 0.02)).limits
+    assert limits.classifier is not None
+    assert 0.0 < limits.classifier < 0.5
+    assert limits == type(limits).model_validate(limits.model_dump())

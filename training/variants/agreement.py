@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from models.answer import Inspection
+from models.decision import Limits, combined_score, straight
 from models.inspector import Inspector
 from models.manifest import Agreement
 from models.scores import GraphScores
@@ -42,11 +44,20 @@ def compare(other: Inspector, records: Sequence[Record]) -> Compared:
         answer, _, _ = other.inspect(record.sample.path.read_bytes())
         scores.append(graph_scores(record.sample.sha256, answer))
         flips += answer.verdict != record.inspection.verdict
-        if answer.score is None or record.inspection.score is None:
-            difference = 1.0
-        else:
-            difference = max(difference, abs(answer.score - record.inspection.score))
+        difference = max(difference, _difference(answer, record.inspection, other.manifest.limits))
     return Compared(Agreement(photos=len(records), score=difference, flips=flips), tuple(scores))
+
+
+def _difference(one: Inspection, another: Inspection, limits: Limits) -> float:
+    """Between two scores on the straight scale; 1 where there is none."""
+    scores = []
+    for answer in (one, another):
+        if answer.score is None or answer.anomaly.score is None:
+            return 1.0
+        scores.append(
+            combined_score(answer.anomaly.score, answer.classifier.defect_probability, straight(limits))
+        )
+    return abs(scores[0] - scores[1])
 
 
 def _doubt(record: Record) -> tuple[float, str]:
