@@ -14,6 +14,9 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
+# What the threads that load bundles are called, at the start of their names.
+LOADER = "glint-loader"
+
 # How much nicer than the process's main thread, which runs the event loop: a third of its weight.
 _STEP = 5
 _NICEST = 19
@@ -33,5 +36,5 @@ def give_way() -> None:
 
 def giving_way(function: Callable[[], T]) -> T:
     """Call a function whose threads are to give way, and not the caller with them, who could not undo it."""
-    with ThreadPoolExecutor(1, thread_name_prefix="glint-opening", initializer=give_way) as pool:
+    with ThreadPoolExecutor(1, thread_name_prefix=LOADER, initializer=give_way) as pool:
         return pool.submit(function).result()

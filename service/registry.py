@@ -19,6 +19,7 @@ from service.errors import (
     UnknownVersionError,
 )
 from service.loading import LoadedPart, load_part
+from service.priority import LOADER
 from service.settings import Settings
 from service.status import Activated, PartStatus, Readiness
 from service.versions import Choices, Version, bundle_to_serve, parts_to_serve, versions_of
@@ -111,7 +112,7 @@ class Registry:
             self.book.catch_up()  # a GPU is proved before the archive is opened
             then()
 
-        threading.Thread(target=work, name="glint-loader", daemon=True).start()
+        threading.Thread(target=work, name=LOADER, daemon=True).start()
 
     @property
     def part_names(self) -> list[str]:

@@ -20,6 +20,7 @@ from service.archive.opening import open_archive
 from service.errors import SettingsError
 from service.http.limits import MAX_HEADER_BYTES
 from service.http.protocol import GuardedProtocol
+from service.priority import LOADER
 from service.registry import Registry
 from service.settings import Settings
 from service.telemetry.logs import configure_logging
@@ -126,17 +127,25 @@ def _bind(host: str, port: int, host_option: str, port_option: str) -> socket.so
 
 
 def _end_what_hangs() -> None:
-    """End the process if threads are left that Python would wait for, as in a photo store that hangs."""
+    """End the process if threads are left that Python would wait for, as in a photo store that hangs.
+
+    One that still loads bundles is waited for as well: Python ends it in the midst of ONNX Runtime otherwise,
+    and that aborts the process.
+    """
     last = time.monotonic() + _SECONDS_FOR_LAST_THREADS
-    left = [thread for thread in threading.enumerate() if not thread.daemon]
-    left.remove(threading.current_thread())
+    others = [thread for thread in threading.enumerate() if thread is not threading.current_thread()]
+    left = [thread for thread in others if not thread.daemon or thread.name.startswith(LOADER)]
     for thread in left:
         thread.join(max(0.0, last - time.monotonic()))
-    hanging = sorted(thread.name for thread in left if thread.is_alive())
+    alive = [thread for thread in left if thread.is_alive()]
+    hanging = sorted(thread.name for thread in alive if not thread.name.startswith(LOADER))
     if hanging:
         log.critical("The service ends although these threads hang: %s", ", ".join(hanging))
         logging.shutdown()
         os._exit(EXIT_CODE_HANGING)
+    if alive:
+        logging.shutdown()
+        os._exit(0)
 
 
 @contextlib.contextmanager
