@@ -193,11 +193,12 @@ def test_what_could_not_be_put_off_is_said(serve: Serve, open_page: OpenPage) ->
     live = serve()
     first = inspect(live, "scratched", 1)
     page = open_page(live)
-    start(page, "Anna")
-    shows(page, first)
     lease = f"**/reviews/{first}/lease"
     refused = {"code": "archive_unavailable", "detail": "The archive cannot be used now."}
+    # Before the page is there: Chromium tells a page that is already open in its own time.
     page.route(lease, lambda route: route.fulfill(status=503, json=refused))
+    start(page, "Anna")
+    shows(page, first)
     page.keyboard.press("l")
     alert = page.get_by_role("alert")
     alert.wait_for()
