@@ -5,39 +5,33 @@ and asks which kind tells them from the same photos unpainted. Photos of real de
 that what the report says of them is as honest as without a choice; neither have test photos.
 """
 
-import logging
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor
 
 from models.networks.free_fit import FreePadimFit
 from models.networks.free_padim import FreePadim
 from models.networks.padim import Padim
-from models.networks.padim_config import Alignment
 from models.networks.resnet import Trunk
 from training.anomaly import Choice, TrainingPhotos, fit_padim
-from training.config import AlignmentOption, TrainConfig
-from training.metrics import auroc
-from training.progress import track
+from training.config import Alignment, AlignmentOption, TrainConfig
+from training.paired import auroc_gain
+from training.passes import layers_of, take_in
 from training.synthetic.kinds import KINDS
 from training.synthetic.photos import CleanPhotos
-
-log = logging.getLogger(__name__)
 
 # Clean calibration photos that `auto` looks at, each as it is and once painted: the choice must cost little.
 MOST_TRIED = 32
 # With fewer the answer would be chance.
 FEWEST_TRIED = 12
-# `free` must be better by so much, in AUROC, in all but one of twenty redraws of the photos: it gives up
-# knowing what belongs where, which painted scratches, dents and stains do not test.
+# `free` must surely be better by so much, in AUROC: it gives up knowing what belongs where, which painted
+# scratches, dents and stains do not test.
 MARGIN = 0.05
-_REDRAWS = 400
-_BATCH = 8
+_CHANCE = 0.05
 _STREAM = 2  # of random numbers, beside those of the painted photos of training and calibration
 
 _NOT_TRIED = "one mixture for all places, for which it is not tried"
@@ -88,59 +82,48 @@ def fit_aligned(
     Raises:
         TrunkError: when the trunk's features are not finite, or too large for float32.
     """
-    kept = Choice(config.padim.normalise, _NOT_TRIED)
     if config.alignment == "free":
-        model = _fit_free(config, trunk, photos.good, device)
-        return model, kept, _announced(_as_asked("free"))
+        alone = FreePadimFit(config.padim)
+        take_in(trunk, photos.good, [alone], device, progress=config.progress)
+        return alone.finish(), _of_free(alone), _as_asked("free")
     pairs = paint_pairs(held_out, config.padim.seed) if config.alignment == "auto" else ([], [])
     beside = FreePadimFit(config.padim) if len(pairs[0]) >= FEWEST_TRIED else None
     fixed, choice = fit_padim(
         trunk, photos, config.padim, device=device, progress=config.progress, beside=beside
     )
     if config.alignment == "fixed":
-        return fixed, choice, _announced(_as_asked("fixed"))
+        return fixed, choice, _as_asked("fixed")
     if beside is None:
-        return fixed, choice, _announced(ChosenAlignment("auto", "fixed", _too_few(len(pairs[0])), {}))
+        return fixed, choice, ChosenAlignment("auto", "fixed", _too_few(len(pairs[0])), {})
     free = beside.finish()
-    clean, painted = pairs
-    of_fixed, of_free = (
-        (_score(trunk, model, clean, device), _score(trunk, model, painted, device))
-        for model in (fixed, free)
-    )
-    chosen = _announced(decide(of_fixed, of_free, config.padim.seed))
-    return (free, kept, chosen) if chosen.chosen == "free" else (fixed, choice, chosen)
+    clean, painted = (_scores(trunk, (fixed, free), images, device) for images in pairs)
+    chosen = decide((clean[0], painted[0]), (clean[1], painted[1]))
+    return (free, _of_free(beside), chosen) if chosen.chosen == "free" else (fixed, choice, chosen)
+
+
+def _of_free(fit: FreePadimFit) -> Choice:
+    return Choice(replace(fit.config, regularisation=fit.ridge), _NOT_TRIED)
 
 
 def _as_asked(alignment: Alignment) -> ChosenAlignment:
     return ChosenAlignment(alignment, alignment, f"`{alignment}` was asked for.", {})
 
 
-@torch.inference_mode()
-def _fit_free(config: TrainConfig, trunk: Trunk, good: npt.NDArray[np.uint8], device: str) -> FreePadim:
-    fit = FreePadimFit(config.padim)
-    trunk.to(device)
-    for batch in track(list(_batches(good)), "Fitting PaDiM", enabled=config.progress):
-        fit.add(trunk(batch.to(device)))
-    return fit.finish()
-
-
 Scores = tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]
 
 
-def decide(fixed: Scores, free: Scores, seed: int) -> ChosenAlignment:
-    """Take `free` where it is better beyond what another draw of photos could undo, else `fixed`.
+def decide(fixed: Scores, free: Scores) -> ChosenAlignment:
+    """Take `free` where it is surely better, else `fixed`.
 
     Args:
         fixed, free: what each scores the same photos, unpainted [N] and painted [N], in the same order.
-        seed: of the redraws.
     """
-    areas: dict[Alignment, float] = {"fixed": _area(*fixed), "free": _area(*free)}
-    rng, count = np.random.default_rng(seed), len(fixed[0])
-    gains = []
-    for _ in range(_REDRAWS):
-        rows = rng.integers(0, count, count)
-        gains.append(_area(*(scores[rows] for scores in free)) - _area(*(scores[rows] for scores in fixed)))
-    sure = float(np.quantile(gains, 0.05)) > MARGIN
+    count = len(fixed[0])
+    is_painted, pairs = [False] * count + [True] * count, [*range(count)] * 2
+    before, after = (np.concatenate(scores).tolist() for scores in (fixed, free))
+    found = auroc_gain(before, after, is_painted, pairs)
+    areas: dict[Alignment, float] = {"fixed": found.before, "free": found.before + found.gain}
+    sure = found.chance(beyond=MARGIN) < _CHANCE
     measured = (
         f"On {count} clean calibration photos, painted defects were told from none with an AUROC of "
         f"{areas['free']:.3f} without places and {areas['fixed']:.3f} with a place for everything"
@@ -169,24 +152,14 @@ def paint_pairs(held_out: CleanPhotos, seed: int) -> tuple[Photos, Photos]:
 
 
 @torch.inference_mode()
-def _score(
-    trunk: Trunk, model: Fitted, photos: Sequence[npt.NDArray[np.uint8]], device: str
-) -> npt.NDArray[np.float64]:
-    model.to(device)
-    found = [model(trunk(batch.to(device)))[1] for batch in _batches(np.stack(photos))]
-    scores: npt.NDArray[np.float64] = torch.cat(found).double().cpu().numpy()
+def _scores(trunk: Trunk, models: Sequence[Fitted], photos: Photos, device: str) -> npt.NDArray[np.float64]:
+    """What each model scores each photo, float64 [models, photos]."""
+    found = [
+        torch.stack([model.to(device)(layers)[1] for model in models])
+        for layers in layers_of(trunk, np.stack(photos), device)
+    ]
+    scores: npt.NDArray[np.float64] = torch.cat(found, dim=1).double().cpu().numpy()
     return scores
-
-
-def _batches(images: npt.NDArray[np.uint8]) -> Iterator[Tensor]:
-    yield from torch.split(torch.from_numpy(images), _BATCH)
-
-
-def _area(clean: npt.NDArray[np.float64], painted: npt.NDArray[np.float64]) -> float:
-    found = auroc([*clean.tolist(), *painted.tolist()], [False] * len(clean) + [True] * len(painted))
-    if found is None:
-        raise ValueError("both sides must have photos")
-    return found
 
 
 def _too_few(count: int) -> str:
@@ -194,8 +167,3 @@ def _too_few(count: int) -> str:
         f"Only {count} clean calibration photos could be tried, and {FEWEST_TRIED} are needed to choose: it "
         "is assumed that parts lie in about the same place. Where they do not, use --alignment free."
     )
-
-
-def _announced(chosen: ChosenAlignment) -> ChosenAlignment:
-    log.info("Alignment %s: %s", chosen.chosen, chosen.why)
-    return chosen

@@ -6,7 +6,7 @@ training photos: the defective ones, which PaDiM never learns from, against the 
 out of the Gaussians that judge it. No photo that limits are chosen on or that is reported has a say.
 """
 
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -22,7 +22,7 @@ from models.networks.padim_config import PadimConfig
 from models.networks.resnet import Trunk
 from training.data.samples import Sample
 from training.paired import auroc_gain
-from training.progress import track
+from training.passes import layers_of, take_in
 
 # Fewer say nothing; more of either kind would cost more than they tell.
 FEWEST_DEFECTS = 10
@@ -30,7 +30,6 @@ MOST_JUDGED = 512
 
 # The embeddings stay as they are unless the photos clearly speak against it: two-sided 95 %.
 _CHANCE = 0.025
-_BATCH = 8
 
 Images = npt.NDArray[np.uint8]
 Rows = npt.NDArray[np.integer[Any]]
@@ -65,9 +64,9 @@ class TrainingPhotos:
 
 @dataclass(frozen=True)
 class Choice:
-    """Whether the embeddings are brought to one length, and why, in plain words."""
+    """What PaDiM was fitted with, nothing left open, and why embeddings keep their length or not."""
 
-    normalise: bool
+    config: PadimConfig
     why: str
 
 
@@ -102,19 +101,14 @@ def fit_padim(
     else:
         configs.append(replace(config, normalise=True))
         why = ""
-    trunk.to(device)
     fits = [PadimFit(each) for each in configs]
-    for batch in track(list(_batches(photos.good)), "Fitting PaDiM", enabled=progress):
-        layers = trunk(batch.to(device))
-        for fit in fits:
-            fit.add(layers)
-        if beside is not None:
-            beside.add(layers)
+    good = photos.good
+    take_in(trunk, good, [*fits, *([beside] if beside else [])], device, progress=progress)
     models = [fit.finish() for fit in fits]
-    if len(models) == 1:
-        return models[0], Choice(config.normalise, why)
-    choice = _choose(trunk, models, photos, device)
-    return models[choice.normalise], choice
+    chosen = 0
+    if len(models) > 1:
+        chosen, why = _choose(trunk, models, photos, device)
+    return models[chosen], Choice(replace(configs[chosen], regularisation=config.ridge(len(good))), why)
 
 
 def left_out(distances: Tensor, photos: int) -> Tensor:
@@ -138,13 +132,13 @@ def left_out(distances: Tensor, photos: int) -> Tensor:
     return (scale * squared / rest).sqrt().to(distances.dtype)
 
 
-def _choose(trunk: Trunk, models: list[Padim], photos: TrainingPhotos, device: str) -> Choice:
+def _choose(trunk: Trunk, models: list[Padim], photos: TrainingPhotos, device: str) -> tuple[int, str]:
+    """Which of two models, the second with embeddings of one length, and why."""
     n_good = int((~photos.defective).sum())
     good, bad = (_spread(np.flatnonzero(kind)) for kind in (~photos.defective, photos.defective))
     scores: list[list[float]] = [[], []]
     for rows, held_out in ((good, True), (bad, False)):
-        for batch in _batches(photos.images[rows]):
-            layers = trunk(batch.to(device))
+        for layers in layers_of(trunk, photos.images[rows], device):
             for own, model in zip(scores, models, strict=True):
                 distances = model.distances(layers)
                 if held_out:
@@ -153,19 +147,15 @@ def _choose(trunk: Trunk, models: list[Padim], photos: TrainingPhotos, device: s
     rows = np.concatenate([good, bad])
     groups = [photos.groups[row] for row in rows]
     found = auroc_gain(scores[0], scores[1], photos.defective[rows].tolist(), groups)
-    clear = found.gain > 0.0 and found.chance < _CHANCE
+    clear = found.chance() < _CHANCE
     why = (
         f"embeddings brought to one length tell {len(bad)} training photos of defects from {len(good)} good "
         f"ones with AUROC {found.before + found.gain:.3f} instead of {found.before:.3f}"
     )
-    return Choice(clear, why if clear else f"{why}, which is no clear gain")
+    return int(clear), why if clear else f"{why}, which is no clear gain"
 
 
 def _spread(rows: Rows) -> Rows:
     """At most `MOST_JUDGED`, evenly."""
     chosen: Rows = rows[np.linspace(0, len(rows) - 1, min(len(rows), MOST_JUDGED)).astype(int)]
     return chosen
-
-
-def _batches(images: Images) -> Iterator[Tensor]:
-    yield from torch.split(torch.from_numpy(images), _BATCH)

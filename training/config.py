@@ -10,7 +10,9 @@ from training.sign_off import DEFECT_RATE
 from training.synthetic.kinds import SyntheticConfig
 from training.trunk_choice import NAMED_TRUNKS
 
-AlignmentOption = Literal["auto", "fixed", "free"]
+# Where good parts lie: in the same place in every photo, or anywhere.
+Alignment = Literal["fixed", "free"]
+AlignmentOption = Literal["auto"] | Alignment
 Strategy = Literal["head", "layer4", "discriminative", "full"]
 
 
@@ -63,7 +65,8 @@ class TrainConfig:
         int8: write an int8 graph for CPUs as well, if it agrees with fp32.
         compare: bundle to compare the new one with; None for the part's newest.
         fractions: of photos for training, calibration and test.
-        alignment: `fixed` or `free`, as in `PadimConfig`, whose own this replaces; `auto` for what suits.
+        alignment: whether PaDiM has a Gaussian for each grid position (`fixed`), or one mixture for all of
+            them together (`free`); `auto` for what suits.
         synthetic: defects to paint on photos of good parts.
     """
 

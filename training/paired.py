@@ -24,12 +24,12 @@ class Gain:
     error: float
     groups: int
 
-    @property
-    def chance(self) -> float:
-        """How likely a gain as large or larger is where there is none, 0..1 (t distribution)."""
+    def chance(self, beyond: float = 0.0) -> float:
+        """How likely a gain as large or larger is where it is truly `beyond`, 0..1 (t distribution)."""
+        excess = self.gain - beyond
         if self.error == 0.0:
-            return 0.5 if self.gain == 0.0 else float(self.gain < 0.0)
-        t, freedom = self.gain / self.error, self.groups - 1
+            return 0.5 if excess == 0.0 else float(excess < 0.0)
+        t, freedom = excess / self.error, self.groups - 1
         tail = 0.5 * beta_cdf(freedom / (freedom + t * t), 0.5 * freedom, 0.5)
         return tail if t > 0.0 else 1.0 - tail
 

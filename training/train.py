@@ -1,7 +1,7 @@
 """`glint train`: from a folder of photos to a bundle, step by step; what is checked first is in `plan`."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -106,7 +106,7 @@ def carry_out(plan: TrainingPlan) -> Trained:
             calibration=calibration_reference(
                 images["calibration"], split.calibration, preprocessing, gate, scores
             ),
-            learnt=_learnt(plan, networks, painted),
+            learnt=_learnt(networks, painted),
         )
         unfinished = Bundle(draft.folder, draft.manifest(findings))
         records = _inspect_held_out(Inspector(unfinished, opened), split, config.progress)
@@ -149,20 +149,11 @@ def carry_out(plan: TrainingPlan) -> Trained:
     return Trained(bundle, metrics, dataset, split, comparison)
 
 
-def _learnt(plan: TrainingPlan, networks: Networks, painted: PaintedPhotos) -> dict[str, Any]:
+def _learnt(networks: Networks, painted: PaintedPhotos) -> dict[str, Any]:
     """What the manifest says of training beside the settings it was asked for."""
-    good = sum(sample.label == CLEAN for sample in plan.split.train)
-    config = replace(plan.config.padim, alignment=networks.alignment.chosen)
-    padim = {
-        **vars(config),
-        "regularisation": config.ridge(good),
-        "normalise": networks.choice.normalise,
-        "normalise_why": networks.choice.why,
-    }
-    alignment = networks.alignment.summary()
     return {
-        "padim": padim,
-        "alignment": alignment,
+        "padim": {**vars(networks.choice.config), "normalise_why": networks.choice.why},
+        "alignment": networks.alignment.summary(),
         **({"painted": painted.counts()} if painted.train else {}),
     }
 

@@ -1,16 +1,19 @@
 """Fits the mixture of `free_padim` in one pass over the photos, in memory that does not grow with them."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import torch
 from torch import Tensor
 
-from models.errors import TrunkError
 from models.networks.free_padim import FreePadim, surroundings
-from models.networks.padim import Embedding, projection_matrix
-from models.networks.padim_config import FREE_COMPONENTS, PadimConfig
+from models.networks.padim import Embedding, projection_matrix, unusable_trunk
+from models.networks.padim_config import PadimConfig
 from models.networks.reservoir import Reservoir
+
+# Gaussians at most. Twice as many gain little and cost as much again.
+MOST_COMPONENTS = 64
+# What is added to the diagonal: each has hundreds of patches, however few the photos.
+RIDGE = 0.01
 
 # What is kept of all patches, at most; the fit takes twice as much. At 100 dims 100,000: 1,600 a component.
 _SAMPLE_BYTES = 40_000_000
@@ -28,7 +31,8 @@ class FreePadimFit:
     """Takes photos in as `PadimFit` does, and fits components to a seeded sample of their patches."""
 
     def __init__(self, config: PadimConfig) -> None:
-        self.config = replace(config, alignment="free")
+        self.config = config
+        self.ridge = RIDGE if config.regularisation is None else config.regularisation
         self.embedding = Embedding(projection_matrix(config), config.stride).eval()
         self.count = 0
         self._sample = Reservoir(max(1, _SAMPLE_BYTES // (4 * config.dims)), config.seed)
@@ -36,9 +40,7 @@ class FreePadimFit:
     @torch.no_grad()
     def add(self, layers: Sequence[Tensor]) -> None:
         """Take in one batch of good photos, as layers of the trunk."""
-        self.embedding.to(layers[0].device)
-        if self.config.normalise and self.embedding.length is None:
-            self.embedding.length = float(self.embedding(layers).norm(dim=1).mean())
+        self.embedding.prepare(layers, normalise=self.config.normalise)
         for photo in zip(*(torch.split(layer, 1) for layer in layers), strict=True):
             embedded = surroundings(self.embedding(photo))
             self._sample.add(embedded.flatten(2)[0].T.float())
@@ -58,16 +60,16 @@ class FreePadimFit:
         origin = x.mean(dim=0)
         x -= origin
         if not bool(torch.isfinite(x.square().sum())):
-            raise _unusable()
-        members = _cluster(x, min(FREE_COMPONENTS, max(1, len(x) // (_PATCHES_PER_DIM * x.shape[1]))))
+            raise unusable_trunk()
+        members = _cluster(x, min(MOST_COMPONENTS, max(1, len(x) // (_PATCHES_PER_DIM * x.shape[1]))))
         means, scatters, counts = _sums(x, members)
         within = scatters.sum(dim=0) / counts.sum()
         seen = _SHRINKAGE * x.shape[1]
-        ridge = self.config.ridge(self.count) * torch.eye(x.shape[1], dtype=torch.float64)
+        ridge = self.ridge * torch.eye(x.shape[1], dtype=torch.float64)
         covariances = (scatters + seen * within) / (counts[:, None, None] + seen) + ridge
         lower, failed = torch.linalg.cholesky_ex(covariances)
         if bool(failed.any()) or not bool(torch.isfinite(lower).all()):
-            raise _unusable()
+            raise unusable_trunk()
         identity = torch.eye(x.shape[1], dtype=torch.float64).expand_as(lower)
         whitening = torch.linalg.solve_triangular(lower.transpose(1, 2), identity, upper=True)
         spread = 2 * lower.diagonal(dim1=1, dim2=2).log().sum(dim=1)
@@ -111,10 +113,3 @@ def _sums(x: Tensor, members: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         scatters.append((own - means[-1]).T @ (own - means[-1]))
         counts.append(float(len(own)))
     return torch.stack(means), torch.stack(scatters), torch.tensor(counts, dtype=torch.float64)
-
-
-def _unusable() -> TrunkError:
-    return TrunkError(
-        "PaDiM cannot be fitted: the trunk's features are not finite, or far too large.",
-        "Check the trunk's weights, or use another trunk (--trunk).",
-    )

@@ -39,6 +39,14 @@ def projection_matrix(config: PadimConfig) -> Tensor:
     return basis.float()
 
 
+def unusable_trunk() -> TrunkError:
+    """What is raised where covariances of the trunk's features have no inverse."""
+    return TrunkError(
+        "PaDiM cannot be fitted: the trunk's features are not finite, or far too large.",
+        "Check the trunk's weights, or use another trunk (--trunk).",
+    )
+
+
 def subset_matrix(channels: Sequence[int]) -> Tensor:
     """The projection float32 [1792, d] that picks these channels."""
     matrix = torch.zeros(sum(LAYER_CHANNELS), len(channels))
@@ -66,6 +74,16 @@ class Embedding(nn.Module):
             convolution = nn.Conv2d(block.shape[0], self.dims, kernel_size=1, bias=False)
             convolution.weight = nn.Parameter(block.T[:, :, None, None].clone(), requires_grad=False)
             self.projections.append(convolution)
+
+    def prepare(self, layers: Sequence[Tensor], *, normalise: bool) -> None:
+        """Move to where the layers are; with `normalise`, bring embeddings to the length they have here.
+
+        About the length they have without, so that what is added to a covariance's diagonal weighs the same.
+        It stays as the first layers made it.
+        """
+        self.to(layers[0].device)
+        if normalise and self.length is None:
+            self.length = float(self(layers).norm(dim=1).mean())
 
     def forward(self, layers: Sequence[Tensor]) -> Tensor:
         """Layers as `Trunk` gives them to float32 [N, d, H/stride, W/stride]."""
@@ -172,10 +190,7 @@ class PadimFit:
     @torch.no_grad()
     def add(self, layers: Sequence[Tensor]) -> None:
         """Take in one batch of good photos, as layers of the trunk."""
-        self.embedding.to(layers[0].device)
-        if self.config.normalise and self.embedding.length is None:
-            # About what it is without, so that what is added to the diagonal weighs the same.
-            self.embedding.length = float(self.embedding(layers).norm(dim=1).mean())
+        self.embedding.prepare(layers, normalise=self.config.normalise)
         x = self._embed(layers)
         if self._origin is None:
             positions, _, dims = x.shape
@@ -218,10 +233,7 @@ class PadimFit:
             try:
                 inverse = inverse_factors(self._covariance(group, offsets))
             except ArithmeticError as error:
-                raise TrunkError(
-                    "PaDiM cannot be fitted: the trunk's features are not finite, or far too large.",
-                    "Check the trunk's weights, or use another trunk (--trunk).",
-                ) from error
+                raise unusable_trunk() from error
             for block, finished in zip(group, inverse, strict=True):
                 block.copy_(finished)
         self._origin, self.count = None, 0

@@ -16,20 +16,6 @@ def zero_blocks(count: int, size: int, device: torch.device) -> list[Tensor]:
     ]
 
 
-def to_blocks(matrices: Tensor) -> list[Tensor]:
-    """Blocks [P, rows, columns] of upper triangular matrices [P, d, d]."""
-    return [matrices[:, : columns.stop, columns].contiguous() for columns in block_columns(matrices.shape[2])]
-
-
-def to_matrices(blocks: Sequence[Tensor]) -> Tensor:
-    """Matrices [P, d, d] from their blocks; zeros below the diagonal."""
-    size = blocks[-1].shape[1]
-    matrices = blocks[-1].new_zeros(blocks[-1].shape[0], size, size)
-    for columns, block in zip(block_columns(size), blocks, strict=True):
-        matrices[:, : columns.stop, columns] = block
-    return matrices.triu()
-
-
 def inverse_factors(blocks: Sequence[Tensor]) -> list[Tensor]:
     """Blocks of U^-1, U upper triangular, for symmetric matrices U^T U whose upper half `blocks` hold.
 

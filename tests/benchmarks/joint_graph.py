@@ -18,9 +18,9 @@ import torch
 from models.networks.padim import Embedding, Padim, projection_matrix
 from models.networks.padim_config import PadimConfig
 from models.networks.resnet import build_resnet50
-from models.networks.triangular import to_blocks
 from models.session import open_session
 from tests.benchmarks.report import machine, table, write_section
+from tests.blocks import to_blocks
 from training.export import export_graphs
 
 SIZE = (224, 224)

@@ -227,7 +227,7 @@ def measure(case: Case, trunk: Trunk) -> dict[str, Any]:
         )
         for name, model in models.items()
     }
-    return {**result, "auto": decide(scores["fixed"], scores["free"], SEED).summary()}
+    return {**result, "auto": decide(scores["fixed"], scores["free"]).summary()}
 
 
 def write(results: dict[str, dict[str, Any]]) -> None:

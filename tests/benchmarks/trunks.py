@@ -21,7 +21,7 @@ import torch
 from torch import nn
 
 from models.decision import CLEAN
-from models.networks.padim import PadimFit
+from models.networks.padim import Embedding, PadimFit, projection_matrix
 from models.networks.padim_config import PadimConfig
 from models.networks.resnet import Trunk, build_resnet50
 from models.preprocessing import Preprocessing, default_size
@@ -74,15 +74,14 @@ def _thinned(samples: list[Sample], most_clean: int) -> list[Sample]:
     return [s for s in samples if s.label != CLEAN or s.name in kept]
 
 
-class Embedded(nn.Module):
-    """Stands in for PaDiM's embedding where the features were embedded beforehand."""
+class Embedded(Embedding):
+    """Stands in for PaDiM's embedding where the features were embedded beforehand, as the only layer."""
 
-    def __init__(self, stride: int) -> None:
-        super().__init__()
-        self.stride = stride
+    def __init__(self, config: PadimConfig) -> None:
+        super().__init__(projection_matrix(config), config.stride)
 
-    def forward(self, embedding: torch.Tensor) -> torch.Tensor:
-        return embedding
+    def forward(self, layers: Sequence[torch.Tensor]) -> torch.Tensor:
+        return layers[0]
 
 
 @torch.inference_mode()
@@ -107,11 +106,11 @@ def measure_padim(
     test = [place[s.name] for s in split.test]
     config = PadimConfig(seed=seed)
     fit = PadimFit(config)
-    fit.embedding = Embedded(config.stride)
+    fit.embedding = Embedded(config)
     for part in torch.split(embedding[good], 32):
-        fit.add(part)
+        fit.add((part,))
     padim = fit.finish()
-    results = [padim(part) for part in torch.split(embedding[test], 32)]
+    results = [padim((part,)) for part in torch.split(embedding[test], 32)]
     maps = torch.cat([anomaly_map for anomaly_map, _ in results]).numpy()
     scores = torch.cat([score for _, score in results]).tolist()
     defective = [photos.samples[i].label != CLEAN for i in test]

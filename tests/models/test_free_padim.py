@@ -17,7 +17,7 @@ from models.networks.padim_config import PadimConfig
 from models.networks.reservoir import Reservoir
 from models.networks.resnet import LAYER_CHANNELS
 
-SMALL = PadimConfig(dims=6, stride=8, smoothing=0.0, regularisation=0.05, alignment="free")
+SMALL = PadimConfig(dims=6, stride=8, smoothing=0.0, regularisation=0.05)
 
 
 def random_layers(n: int, seed: int = 0, kinds: int = 1) -> list[torch.Tensor]:
@@ -42,13 +42,13 @@ def fit(layers: list[torch.Tensor], config: PadimConfig = SMALL, batch: int = 4)
 
 
 def test_one_component_gives_the_mahalanobis_distance_to_all_patches(monkeypatch) -> None:
-    monkeypatch.setattr(models.networks.free_fit, "FREE_COMPONENTS", 1)
+    monkeypatch.setattr(models.networks.free_fit, "MOST_COMPONENTS", 1)
     layers, probe = random_layers(20), random_layers(1, seed=9)
     found = fit(layers).distances(probe)[0]
     embedding = Embedding(projection_matrix(SMALL), SMALL.stride)
     good = surroundings(embedding(layers)).permute(0, 2, 3, 1).reshape(-1, 6).double().numpy()
     x = surroundings(embedding(probe))[0].double().numpy()
-    covariance = np.cov(good, rowvar=False, bias=True) + SMALL.ridge(20) * np.eye(6)
+    covariance = np.cov(good, rowvar=False, bias=True) + SMALL.regularisation * np.eye(6)
     for row, column in [(0, 0), (3, 2), (7, 5)]:
         expected = mahalanobis(x[:, row, column], good.mean(axis=0), np.linalg.inv(covariance))
         assert found[row, column].item() == pytest.approx(expected, rel=1e-4)

@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from models.networks.blocks import BLOCK, block_columns, block_elements
-from models.networks.triangular import inverse_factors, to_blocks, to_matrices, zero_blocks
+from models.networks.triangular import inverse_factors, zero_blocks
+from tests.blocks import to_blocks, to_matrices
 
 SIZES = [1, BLOCK - 1, BLOCK, BLOCK + 1, 100, 200]
 

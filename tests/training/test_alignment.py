@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
@@ -15,7 +16,6 @@ from training.alignment import decide, fit_aligned
 from training.anomaly import TrainingPhotos
 from training.config import TrainConfig
 from training.data.samples import Sample
-from training.rendering.demo import render_photo
 from training.synthetic.photos import CleanPhotos
 from training.trunk import load_trunk
 
@@ -29,7 +29,7 @@ def scores(n: int, apart: float, seed: int = 0) -> tuple[np.ndarray, np.ndarray]
 
 
 def test_free_is_taken_where_it_is_clearly_better() -> None:
-    chosen = decide(scores(32, 0.0), scores(32, 3.0), seed=0)
+    chosen = decide(scores(32, 0.0), scores(32, 3.0))
     assert chosen.chosen == "free"
     assert chosen.image_auroc["free"] > chosen.image_auroc["fixed"] + 0.3
     assert f"{chosen.image_auroc['free']:.3f}" in chosen.why
@@ -40,14 +40,10 @@ def test_free_is_taken_where_it_is_clearly_better() -> None:
 def test_ties_and_near_ties_go_to_fixed(better: float) -> None:
     for seed in range(10):
         fixed = scores(32, 1.5, seed)
-        chosen = decide(fixed, (fixed[0], fixed[1] + better), seed=0)
+        chosen = decide(fixed, (fixed[0], fixed[1] + better))
         assert chosen.chosen == "fixed"
         if better:
             assert chosen.image_auroc["free"] >= chosen.image_auroc["fixed"]
-
-
-def test_the_same_scores_give_the_same_choice() -> None:
-    assert decide(scores(20, 1.0), scores(20, 2.0), 5) == decide(scores(20, 1.0), scores(20, 2.0), 5)
 
 
 @pytest.fixture(scope="module")
@@ -56,9 +52,15 @@ def trunk() -> Trunk:
 
 
 def photos(count: int, first: int, *, turned: bool) -> np.ndarray:
-    drawn = [
-        render_photo(SIZE, None, np.random.default_rng(first + i), turned=turned)[0] for i in range(count)
-    ]
+    """Plates under a little noise, uint8 [count, 96, 96, 3]: level in the middle, or anyhow."""
+    drawn = []
+    for number in range(first, first + count):
+        rng = np.random.default_rng(number)
+        x, y, angle = (*rng.uniform(30, 66, 2), rng.uniform(0, 360)) if turned else (48, 48, 0)
+        corners = cv2.boxPoints(((float(x), float(y)), (56, 30), float(angle)))
+        photo = rng.normal(60, 2, (*SIZE, 1))
+        cv2.fillConvexPoly(photo, np.rint(corners * 16).astype(np.int32), 150, cv2.LINE_AA, shift=4)
+        drawn.append(np.repeat(photo.clip(0, 255).astype(np.uint8), 3, axis=2))
     return np.stack(drawn)
 
 
@@ -74,7 +76,7 @@ def held_out(count: int, *, turned: bool) -> CleanPhotos:
 def test_parts_at_any_angle_need_free_and_those_in_a_holder_fixed(
     trunk: Trunk, turned: bool, chosen: str, kind: type
 ) -> None:
-    config = TrainConfig(Path("photos"), "bracket", padim=PadimConfig(dims=40), progress=False)
+    config = TrainConfig(Path("photos"), "plate", padim=PadimConfig(dims=40), progress=False)
     good = photos(40, 0, turned=turned)
     given = TrainingPhotos(good, np.zeros(len(good), bool), range(len(good)))
     padim, _, alignment = fit_aligned(config, trunk, given, held_out(20, turned=turned), "cpu")
@@ -89,7 +91,7 @@ def test_what_is_asked_for_is_not_tried(trunk: Trunk, monkeypatch) -> None:
         raise AssertionError("nothing is to be painted")
 
     monkeypatch.setattr(training.alignment, "paint_pairs", fail)
-    config = TrainConfig(Path("photos"), "bracket", padim=PadimConfig(dims=8), alignment="free")
+    config = TrainConfig(Path("photos"), "plate", padim=PadimConfig(dims=8), alignment="free")
     given = TrainingPhotos(photos(4, 0, turned=True), np.zeros(4, bool), range(4))
     padim, _, alignment = fit_aligned(config, trunk, given, held_out(20, turned=True), "cpu")
     assert isinstance(padim, FreePadim)

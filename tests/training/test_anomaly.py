@@ -66,7 +66,7 @@ WEAK_PATTERN = 7.0 * np.sin(np.arange(16) / 1.5)[:, None, None] * np.ones((1, 16
 def test_where_exposure_varies_embeddings_are_brought_to_one_length() -> None:
     given = training_photos((0.4, 2.0), WEAK_PATTERN, 20)
     model, choice = fit_padim(Filters(), given, CONFIG)
-    assert choice.normalise
+    assert choice.config.normalise
     assert model.embedding.length is not None
     lengths = model.embedding(Filters()(torch.from_numpy(given.images))).norm(dim=1)
     assert torch.allclose(lengths, torch.tensor(model.embedding.length), rtol=1e-4)
@@ -77,7 +77,7 @@ def test_where_exposure_varies_embeddings_are_brought_to_one_length() -> None:
 def test_where_the_defect_is_a_matter_of_brightness_they_keep_their_length() -> None:
     given = training_photos((0.95, 1.05), 0.7, 20)
     model, choice = fit_padim(Filters(), given, CONFIG)
-    assert not choice.normalise
+    assert not choice.config.normalise
     assert model.embedding.length is None
     assert "no clear gain" in choice.why
 
@@ -85,15 +85,15 @@ def test_where_the_defect_is_a_matter_of_brightness_they_keep_their_length() -> 
 def test_photos_that_are_alike_do_not_decide_alone() -> None:
     given = training_photos((0.4, 2.0), WEAK_PATTERN, 20)
     alike = TrainingPhotos(given.images, given.defective, [row % 3 for row in range(len(given.images))])
-    assert fit_padim(Filters(), given, CONFIG)[1].normalise
-    assert not fit_padim(Filters(), alike, CONFIG)[1].normalise
+    assert fit_padim(Filters(), given, CONFIG)[1].config.normalise
+    assert not fit_padim(Filters(), alike, CONFIG)[1].config.normalise
 
 
 def test_photos_of_one_group_choose_nothing() -> None:
     given = training_photos((0.4, 2.0), WEAK_PATTERN, 20)
     alike = TrainingPhotos(given.images, given.defective, ["one"] * len(given.images))
     choice = fit_padim(Filters(), alike, CONFIG)[1]
-    assert not choice.normalise
+    assert not choice.config.normalise
     assert "one group" in choice.why
 
 
@@ -102,7 +102,7 @@ def test_too_few_defects_choose_nothing_and_cost_nothing() -> None:
     trunk = Filters()
     model, choice = fit_padim(trunk, given, CONFIG)
     assert model.embedding.length is None
-    assert not choice.normalise
+    assert not choice.config.normalise
     assert f"there are {FEWEST_DEFECTS - 1}" in choice.why
     assert trunk.photos == 40
 
@@ -110,7 +110,7 @@ def test_too_few_defects_choose_nothing_and_cost_nothing() -> None:
 def test_what_is_asked_for_is_not_chosen() -> None:
     given = training_photos((0.95, 1.05), 0.7, 20)
     model, choice = fit_padim(Filters(), given, PadimConfig(dims=12, normalise=True))
-    assert choice.normalise
+    assert choice.config.normalise
     assert choice.why == "asked for"
     assert model.embedding.length is not None
 

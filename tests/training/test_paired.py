@@ -45,14 +45,14 @@ def test_photos_that_are_alike_are_no_further_evidence() -> None:
 
 @pytest.mark.parametrize(("gain", "groups"), [(0.02, 3), (0.02, 400), (-0.01, 12), (0.0, 9)])
 def test_chance_is_the_tail_of_students_t(gain: float, groups: int) -> None:
-    assert Gain(0.9, gain, 0.01, groups).chance == pytest.approx(stats.t.sf(gain / 0.01, groups - 1))
+    assert Gain(0.9, gain, 0.01, groups).chance() == pytest.approx(stats.t.sf(gain / 0.01, groups - 1))
 
 
 def test_a_gain_of_nothing_is_chance_and_one_without_any_error_is_none() -> None:
     same = auroc_gain([1, 2, 2, 3], [1, 2, 2, 3], [False, True, False, True], [0, 1, 2, 3])
-    assert (same.gain, same.error, same.chance) == (0.0, 0.0, 0.5)
+    assert (same.gain, same.error, same.chance()) == (0.0, 0.0, 0.5)
     turned = auroc_gain([2, 2, 1, 1], [1, 1, 2, 2], [False, False, True, True], [0, 1, 2, 3])
-    assert (turned.before, turned.gain, turned.chance) == (0.0, 1.0, 0.0)
+    assert (turned.before, turned.gain, turned.chance()) == (0.0, 1.0, 0.0)
 
 
 @pytest.mark.parametrize(
