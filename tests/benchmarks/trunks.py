@@ -121,9 +121,11 @@ def measure_padim(
     return {"image_auroc": auroc(scores, defective), "pixel_auroc": pixel}
 
 
-def measure_classifier(choice: str, photos: Photos, split: Split, seed: int) -> dict[str, float | None]:
+def measure_classifier(
+    choice: str, photos: Photos, split: Split, config: FinetuneConfig
+) -> dict[str, float | None]:
     """Image AUROC of `1 - p(clean)` on the test photos, and accuracy with all classes counting alike."""
-    torch.manual_seed(seed)
+    torch.manual_seed(config.seed)
     weights = load_trunk(choice)
     classes = [CLEAN, *sorted({s.label for s in split.train} - {CLEAN})]
     trunk, head = build_resnet50(len(classes), weights.state)
@@ -143,7 +145,7 @@ def measure_classifier(choice: str, photos: Photos, split: Split, seed: int) -> 
         head,
         train,
         calibration,
-        FinetuneConfig(seed=seed),
+        config,
         train_statistics=weights.random,
         progress=False,
     )
@@ -218,7 +220,9 @@ def main() -> None:
                 if seed < asked.seeds:
                     measured["PaDiM"] = measure_padim(embeddings[seed], photos, split, seed)
                 if seed < asked.classifier_seeds:
-                    measured["classifier"] = measure_classifier(choice, photos, split, seed)
+                    measured["classifier"] = measure_classifier(
+                        choice, photos, split, FinetuneConfig(seed=seed)
+                    )
                 run = {"set": name, "trunk": label, "seed": seed}
                 results += [
                     {**run, "model": model, "figure": figure, "value": value}
