@@ -2,10 +2,9 @@
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import typer
-from rich.console import Console
 
 from models.errors import UsageError
 from models.options import DeviceName, PrecisionOption
@@ -13,9 +12,6 @@ from training.gauge_command import gauge
 from training.limits_command import limits
 from training.options import AsJson, DefectRate, IncludeAll, Quiet, log_to_stderr, need_training_extra
 from training.pretrain_command import pretrain
-
-if TYPE_CHECKING:
-    from training.train import Trained
 
 app = typer.Typer()
 
@@ -159,9 +155,10 @@ def train(
     )
     plan = plan_training(config)
     # Loads torch, which takes seconds: what can be refused without it has been by now.
+    from training.announcement import print_trained
     from training.train import carry_out
 
-    _print_trained(carry_out(plan))
+    print_trained(carry_out(plan))
 
 
 @app.command()
@@ -230,38 +227,6 @@ def render(
 app.command()(gauge)
 app.command()(limits)
 app.command()(pretrain)
-
-
-def _print_trained(trained: "Trained") -> None:
-    from models.variants import describe
-    from training.comparison import describe as describe_comparison
-
-    manifest, metrics = trained.bundle.manifest, trained.metrics
-    console = Console(highlight=False, soft_wrap=True)
-    console.print(f"Bundle: {trained.bundle.path}", markup=False)
-    console.print(f"Report: {trained.bundle.path / 'report.html'}", markup=False)
-    alignment = manifest.training["alignment"]
-    console.print(f"Alignment {alignment['chosen']}: {alignment['why']}", markup=False)
-    for name, value in metrics.image_auroc.model_dump().items():
-        if value is not None:
-            console.print(f"Image AUROC on held-out photos, {name}: {value:.3f}")
-    for name, rate in (("False rejects", metrics.false_reject_rate), ("Escapes", metrics.escape_rate)):
-        if rate is not None:
-            console.print(f"{name} on held-out photos: {rate:.1%}")
-    padim = manifest.training["padim"]
-    if padim["normalise"]:
-        console.print(f"PaDiM without contrast: {padim['normalise_why']}", markup=False)
-    for line in describe_comparison(trained.comparison) if trained.comparison else ():
-        console.print(line, markup=False)
-    for precision, variant in manifest.variants.items():
-        if precision != "fp32":
-            console.print(f"{precision}: {describe(variant)}", markup=False)
-    for precision, reason in manifest.left_out.items():
-        console.print(f"No {precision} graph: {reason}", markup=False)
-    origins = (manifest.limit_origins.classifier, manifest.limit_origins.anomaly)
-    for note in dict.fromkeys(origin.note for origin in origins if origin is not None and origin.note):
-        console.print(f"Note: {note}", markup=False)
-    console.print(f"Serve it: glint serve --bundles {trained.bundle.path.parent.parent}", markup=False)
 
 
 def _parse_size(text: str | None) -> tuple[int, int] | None:

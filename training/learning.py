@@ -8,6 +8,8 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
+from models.decision import CLEAN
+from models.networks.padim import Padim
 from models.networks.resnet import Head, Trunk, build_resnet50
 from models.preprocessing import Preprocessing
 from training.alignment import ChosenAlignment, Fitted, fit_aligned
@@ -17,6 +19,7 @@ from training.config import TrainConfig
 from training.data.samples import Sample
 from training.data.splits import Split
 from training.finetune import finetune
+from training.suspects import Suspect, find_suspects
 from training.synthetic.photos import CleanPhotos, PaintedPhoto, PaintedPhotos, stand_ins
 from training.trunk import TrunkWeights
 from training.views import LabelledImages
@@ -26,7 +29,10 @@ Images = Mapping[str, npt.NDArray[np.uint8]]
 
 @dataclass(frozen=True)
 class Networks:
-    """The trained pieces; no head without defect classes. `choice` and `alignment` say what PaDiM is."""
+    """The trained pieces; no head without defect classes.
+
+    `choice` and `alignment` say what PaDiM is, `suspects` from which it should perhaps not have learnt.
+    """
 
     trunk: Trunk
     head: Head | None
@@ -34,6 +40,7 @@ class Networks:
     choice: Choice
     alignment: ChosenAlignment
     history: list[dict[str, float]]
+    suspects: list[Suspect]
 
 
 def train_networks(
@@ -78,8 +85,12 @@ def train_networks(
     held_out = CleanPhotos(split.calibration, images["calibration"], preprocessing)
     photos = TrainingPhotos.of(split.train, images["train"])
     padim, choice, alignment = fit_aligned(config, trunk, photos, held_out, device)
+    good = [sample for sample in split.train if sample.label == CLEAN]
+    suspects = []
+    if isinstance(padim, Padim):
+        suspects = find_suspects(trunk, padim, good, photos.good, device)
     own_head = head.cpu() if len(classes) > 1 else None
-    return Networks(trunk.cpu(), own_head, padim.cpu(), choice, alignment, history)
+    return Networks(trunk.cpu(), own_head, padim.cpu(), choice, alignment, history, suspects)
 
 
 def _labelled(

@@ -21,7 +21,7 @@ class Fit(Protocol):
         """Take in one batch of good photos, as layers of the trunk."""
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def layers_of(
     trunk: Trunk, images: npt.NDArray[np.uint8], device: str, title: str | None = None
 ) -> Iterator[Sequence[Tensor]]:
@@ -32,7 +32,7 @@ def layers_of(
         yield trunk(batch.to(device))
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def take_in(
     trunk: Trunk, good: npt.NDArray[np.uint8], fits: Sequence[Fit], device: str, *, progress: bool
 ) -> None:

@@ -141,6 +141,7 @@ def carry_out(plan: TrainingPlan) -> Trained:
             dataset=dataset,
             splits=split.parts(),
             history=networks.history,
+            suspects=networks.suspects,
             comparison=comparison,
             painted=painted,
             stand_ins=stand_ins(split, painted),
@@ -154,6 +155,7 @@ def _learnt(networks: Networks, painted: PaintedPhotos) -> dict[str, Any]:
     return {
         "padim": {**vars(networks.choice.config), "normalise_why": networks.choice.why},
         "alignment": networks.alignment.summary(),
+        "suspects": [suspect.sample.name for suspect in networks.suspects],
         **({"painted": painted.counts()} if painted.train else {}),
     }
 

@@ -4,33 +4,14 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import torch
-from torch import Tensor, nn
 
 from models.networks.padim import PadimFit
 from models.networks.padim_config import PadimConfig
-from models.networks.resnet import LAYER_CHANNELS, LAYER_STRIDES
+from tests.training.filters import Filters
 from training.anomaly import FEWEST_DEFECTS, TrainingPhotos, fit_padim, left_out
 
 CONFIG = PadimConfig(dims=12, smoothing=0.0)
 SIDE = 64
-
-
-class Filters(nn.Module):
-    """Layers of random filters on single patches, seeded: a small trunk whose answers grow with contrast."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        generator = torch.Generator().manual_seed(0)
-        self.filters = [
-            torch.randn(channels, 3, stride, stride, generator=generator) / stride
-            for channels, stride in zip(LAYER_CHANNELS, LAYER_STRIDES, strict=True)
-        ]
-        self.photos = 0
-
-    def forward(self, images: Tensor) -> list[Tensor]:
-        self.photos += len(images)
-        x = images.permute(0, 3, 1, 2) / 64.0
-        return [nn.functional.conv2d(x, f, stride=f.shape[-1]).relu() for f in self.filters]
 
 
 def photos(

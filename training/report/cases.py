@@ -8,11 +8,13 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from models.decision import CLEAN
 from models.errors import DatasetError, PhotoError
-from models.inspector import Inspector
+from models.inspector import Inspector, Outputs
 from models.resizing import resize
 from training.data.samples import Sample, read_mask
 from training.summary import Record
+from training.suspects import Suspect
 
 SHOWN = 6
 SHOWN_CLASSES = 4
@@ -25,6 +27,7 @@ class Case:
     """One photo as the report shows it; the pictures are data URIs, empty where they could not be made.
 
     Attributes:
+        score: of the verdict; None for a photo without one.
         caption: the opinions against their limits.
         outlined: the marked defect is outlined in the photo.
         problem: why there are no pictures.
@@ -33,7 +36,7 @@ class Case:
     name: str
     label: str
     verdict: str
-    score: float
+    score: float | None
     caption: str
     photo: str
     overlay: str
@@ -91,6 +94,27 @@ def catches_gallery(inspector: Inspector, records: Sequence[Record]) -> Gallery:
     return _gallery(inspector, heading, f"The catch with the middle score.{more}", chosen)
 
 
+def suspects_gallery(inspector: Inspector, suspects: Sequence[Suspect]) -> Gallery:
+    """Photos that were learnt from as good and stand out among them."""
+    limit = inspector.manifest.limits.anomaly
+    remark = (
+        f"Training photos given as good that stand out, each judged without itself: {_shown(len(suspects))}, "
+        "the strangest first. If one shows a defect, move it to that defect's folder and train again."
+    )
+    shown = [
+        Case(
+            suspect.sample.name,
+            CLEAN,
+            "stands out",
+            None,
+            f"anomaly {suspect.score:.3g} (limit {limit:.3g}, median of the good ones {suspect.typical:.3g})",
+            *_pictures(inspector, suspect.sample, suspect.anomaly_map),
+        )
+        for suspect in suspects[:SHOWN]
+    ]
+    return Gallery("Good photos that stand out", remark, tuple(shown))
+
+
 def _shown(count: int) -> str:
     return f"{SHOWN} of {count}" if count > SHOWN else str(count)
 
@@ -109,26 +133,29 @@ def _case(inspector: Inspector, record: Record) -> Case:
     probability, limit = answer.classifier.defect_probability, answer.classifier.limit
     if probability is not None and limit is not None:
         opinions.append(f"defect probability {probability:.3f} (limit {limit:.3g})")
-    photo, overlay, outlined, problem = "", "", False, ""
+    caption = "; ".join(opinions)
+    pictures = _pictures(inspector, sample)
+    return Case(sample.name, sample.label, answer.verdict, answer.score or 0.0, caption, *pictures)
+
+
+def _pictures(
+    inspector: Inspector, sample: Sample, heat: npt.NDArray[np.float32] | None = None
+) -> tuple[str, str, bool, str]:
+    """Photo and overlay, whether a defect is outlined, and why there are no pictures.
+
+    `heat` is an anomaly map, float32 [h, w], to be shown instead of what the inspector gives.
+    """
     try:
-        _, prepared, outputs = inspector.inspect(sample.path.read_bytes())
-        overlay = picture(inspector.overlay(prepared, outputs))
+        prepared = inspector.prepare(sample.path.read_bytes())
+        if heat is None:
+            outputs = inspector.run(prepared.tensor[None])[0]
+        else:
+            outputs = Outputs(np.empty(0, np.float32), heat, float(heat.max()))
         mask = mask_of(sample)
-        outlined = mask is not None
-        photo = picture(prepared.photo.pixels, mask)
+        overlay = picture(inspector.overlay(prepared, outputs))
+        return picture(prepared.photo.pixels, mask), overlay, mask is not None, ""
     except (OSError, PhotoError, DatasetError):
-        problem = "The photo or its mask could not be read again when this report was written."
-    return Case(
-        name=sample.name,
-        label=sample.label,
-        verdict=answer.verdict,
-        score=answer.score or 0.0,
-        caption="; ".join(opinions),
-        photo=photo,
-        overlay=overlay,
-        outlined=outlined,
-        problem=problem,
-    )
+        return "", "", False, "The photo or its mask could not be read again when this report was written."
 
 
 def mask_of(sample: Sample) -> npt.NDArray[np.bool_] | None:

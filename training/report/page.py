@@ -10,7 +10,13 @@ from models.inspector import Inspector
 from models.manifest import Manifest
 from training.comparison import Compared, NotCompared
 from training.data.samples import Dataset, Sample
-from training.report.cases import Gallery, catches_gallery, false_rejects_gallery, misses_gallery
+from training.report.cases import (
+    Gallery,
+    catches_gallery,
+    false_rejects_gallery,
+    misses_gallery,
+    suspects_gallery,
+)
 from training.report.comparison import comparison_section
 from training.report.costs import cost_rows, size_rows
 from training.report.figures import Figure, history_figures, roc_figure, score_figures
@@ -28,6 +34,7 @@ from training.report.tables import (
 )
 from training.report.templates import template
 from training.summary import Metrics, Record, summarise
+from training.suspects import Suspect
 from training.synthetic.photos import PaintedPhoto, PaintedPhotos
 
 _SKIPPED_SHOWN = 200
@@ -75,6 +82,7 @@ def write_report(
     dataset: Dataset,
     splits: Mapping[str, Sequence[Sample]],
     history: Sequence[Mapping[str, float]],
+    suspects: Sequence[Suspect] = (),
     comparison: Compared | NotCompared | None = None,
     painted: PaintedPhotos | None = None,
     stand_ins: Sequence[PaintedPhoto] = (),
@@ -90,16 +98,19 @@ def write_report(
         splits: which photos went to which split.
         history: the epochs of fine-tuning: `epoch`, `train_loss`, `calibration_loss`,
             `calibration_accuracy`; empty without a classifier.
+        suspects: photos given as good that PaDiM should perhaps not have learnt from.
         comparison: with the part's previous bundle; None if it is the first.
         painted: the photos with painted defects, if there are any.
         stand_ins: those of them that training stopped on.
     """
     test = records.get("test", ())
-    galleries = (
+    galleries = [
         misses_gallery(inspector, test),
         false_rejects_gallery(inspector, test),
         catches_gallery(inspector, test),
-    )
+    ]
+    if suspects:
+        galleries.append(suspects_gallery(inspector, suspects))
     curves = history_figures(history)
     write_page(
         path,
