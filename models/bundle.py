@@ -125,6 +125,21 @@ class Bundle:
             )
         return path
 
+    def read(self, name: str) -> bytes:
+        """The bytes of a file the manifest lists.
+
+        Raises:
+            BundleError: when it is not listed, cannot be read, or was altered.
+        """
+        path = self.file(name)
+        try:
+            data = path.read_bytes()
+        except OSError as error:
+            raise BundleError(f"{path} cannot be read: {error.strerror}.", _RETRAIN) from error
+        if hashlib.sha256(data).hexdigest() != self.manifest.files[name]:
+            raise BundleError(f"{path} was altered: its checksum is not the recorded one.", _RETRAIN)
+        return data
+
     def verify_files(self) -> None:
         """Check that every listed file is there with its recorded sha256.
 

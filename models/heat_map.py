@@ -7,10 +7,11 @@ In a JPEG it stands in APP10 segments (ISO/IEC 10918-1, B.2.4.6), in a PNG in a 
 import struct
 import zlib
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from models.formats import OverlayFormat
 from models.manifest import HeatmapScale
@@ -25,6 +26,9 @@ _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _PNG_HEAD = len(_PNG_SIGNATURE) + 25  # IHDR is the first chunk and has 13 bytes.
 _LEVELS = 65535
 _MOST_CELLS = 4096 * 4096
+
+_Entry = Annotated[float, Field(allow_inf_nan=False)]
+_Pose = tuple[_Entry, _Entry, _Entry, _Entry, _Entry, _Entry]
 
 
 @dataclass(frozen=True)
@@ -51,13 +55,21 @@ class HeatMap:
 class _Head(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    version: int = Field(ge=1, le=1)
+    # 2 where there is a pose: who does not know of it must not lay the map down as if there were none.
+    version: int = Field(ge=1, le=2)
     grid: tuple[int, int]
     size: tuple[int, int]
     place: tuple[int, int, int, int]  # top, left, height, width
     photo: tuple[int, int]  # height, width
     step: float = Field(ge=0.0, allow_inf_nan=False)
     scale: HeatmapScale
+    pose: _Pose | None = None
+
+    @model_validator(mode="after")
+    def _of_its_version(self) -> "_Head":
+        if (self.pose is not None) != (self.version == 2):
+            raise ValueError("a pose is told in version 2")
+        return self
 
 
 def attach_map(picture: bytes, form: OverlayFormat, heat: HeatMap) -> bytes:
@@ -109,15 +121,16 @@ def _pack(heat: HeatMap) -> bytes:
     levels = np.rint(values / step) if step > 0.0 else np.zeros_like(values)
     place = heat.place
     head = _Head(
-        version=1,
+        version=1 if place.pose is None else 2,
         grid=(heat.values.shape[0], heat.values.shape[1]),
         size=heat.size,
         place=(place.top, place.left, place.height, place.width),
         photo=(place.photo_height, place.photo_width),
         step=step,
         scale=heat.scale,
+        pose=place.pose,
     )
-    text = head.model_dump_json().encode()
+    text = head.model_dump_json(exclude_none=True).encode()
     packed = struct.pack(">H", len(text)) + text + zlib.compress(levels.astype("<u2").tobytes(), 6)
     return struct.pack(">I", zlib.crc32(packed)) + packed
 
@@ -140,7 +153,8 @@ def _unpack(data: bytes) -> HeatMap:
     inside = 0 <= top < top + height <= head.size[0] and 0 <= left < left + width <= head.size[1]
     if not inside or min(head.photo) < 1 or head.size[0] * head.size[1] > _MOST_CELLS:
         raise ValueError(f"a photo of {head.photo} at {head.place} in {head.size}")
-    place = Placement(*head.photo, top, left, height, width, letterboxed=(height, width) != head.size)
+    letterboxed = (height, width) != head.size
+    place = Placement(*head.photo, top, left, height, width, letterboxed, head.pose)
     return HeatMap((levels * head.step).astype(np.float32), head.size, place, head.scale)
 
 

@@ -28,6 +28,7 @@ from models.quality import QualityGate, Reading, refusals
 from models.regions import find_regions
 from models.resizing import map_on_photo
 from models.session import Device, OpenSession, prove_provider
+from models.sight import Sight
 from models.variants import Choice
 
 OUTPUTS = ("probabilities", "anomaly_map", "anomaly_score")
@@ -60,9 +61,14 @@ class Inspector:
     """Inspects photos of one part with one bundle. Safe to call from several threads."""
 
     def __init__(self, bundle: Bundle, opened: OpenSession, variant: Choice | None = None) -> None:
-        """`variant` says which of the bundle's graphs was opened, and why; None for fp32."""
+        """`variant` says which of the bundle's graphs was opened, and why; None for fp32.
+
+        Raises:
+            BundleError: when the graph or the template does not fit the manifest.
+        """
         self.bundle = bundle
         self.manifest = bundle.manifest
+        self.sight = Sight.of(bundle)
         self.variant = variant or Choice("fp32", self.manifest.variants["fp32"].file, "it was asked for")
         self.provider = opened.provider
         self.provider_fallback = opened.fallback
@@ -112,20 +118,26 @@ class Inspector:
         return replace(prepared, timings_ms={"decode": decode, **prepared.timings_ms})
 
     def prepare_photo(self, photo: Photo) -> Prepared:
-        """Resize a decoded photo, and read its quality off it."""
-        preprocessing = self.manifest.preprocessing
+        """Resize a decoded photo, lay it on the template if there is one, and read its quality off it."""
         started = time.perf_counter()
-        tensor = preprocessing.apply(photo.pixels)
-        place = preprocessing.place(photo.height, photo.width)
+        seen = self.sight.resized(photo.pixels)
         resized = time.perf_counter()
+        timings = {"resize": 1e3 * (resized - started)}
+        if self.sight.template is not None:
+            seen = self.sight.laid(seen)
+            timings["register"] = 1e3 * (time.perf_counter() - resized)
+        ready = time.perf_counter()
         gate = self.manifest.quality or QualityGate(limits={})
-        readings = measure(tensor, place, bit_depth=photo.bit_depth, thumbnail=gate.thumbnail)
+        readings = measure(
+            seen.as_it_lies,
+            seen.place,
+            bit_depth=photo.bit_depth,
+            thumbnail=gate.thumbnail,
+            registration=seen.correlation,
+        )
         quality = tuple(gate.judge(readings))
-        timings = {
-            "resize": 1e3 * (resized - started),
-            "quality": 1e3 * (time.perf_counter() - resized),
-        }
-        return Prepared(photo, tensor, place, quality, timings)
+        timings["quality"] = 1e3 * (time.perf_counter() - ready)
+        return Prepared(photo, seen.tensor, seen.place, quality, timings)
 
     @property
     def keeps_to_a_thread(self) -> bool:

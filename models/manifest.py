@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from models.decision import CLEAN, RESERVED_CLASSES, Limits
 from models.errors import UsageError
+from models.fan import Fan
 from models.precision import Precision
 from models.preprocessing import Preprocessing
 from models.quality import QualityGate, ReadingName
@@ -160,6 +161,18 @@ class CalibrationReference(_Record):
         return self
 
 
+class Registration(_Record):
+    """How photos are turned and moved before the model sees them: laid on a template.
+
+    Attributes:
+        file: of the template, luma at the model's input size, as PNG.
+        fan: at which angles to it parts are looked for.
+    """
+
+    file: str
+    fan: Fan
+
+
 class Manifest(_Record):
     """The whole of `manifest.json`.
 
@@ -167,6 +180,7 @@ class Manifest(_Record):
         variants: the graphs by precision.
         left_out: why training wrote no graph of a precision.
         quality: the gate that photos pass before they get a verdict; None for no gate.
+        registration: the template that photos are laid on; None where they are taken as they lie.
         calibration: readings and scores of clean held-out photos; None where none were kept.
         files: maps each other file of the bundle to its sha256.
         checksum: `checksum_of` all the rest; None until it is written.
@@ -193,6 +207,7 @@ class Manifest(_Record):
     variants: dict[Precision, Variant]
     left_out: dict[Precision, str] = {}
     quality: QualityGate | None = None
+    registration: Registration | None = None
     calibration: CalibrationReference | None = None
     files: dict[str, str]
     checksum: str | None = None
@@ -206,6 +221,11 @@ class Manifest(_Record):
         missing = [v.file for v in self.variants.values() if v.file not in self.files]
         if "fp32" not in self.variants or missing:
             raise ValueError(f"variants must hold fp32 and name listed files; not listed: {missing}")
+        if self.registration is not None:
+            if self.registration.file not in self.files:
+                raise ValueError(f"the template {self.registration.file} must be a listed file")
+            if self.quality is None or "registration" not in self.quality.limits:
+                raise ValueError("what a photo must reach on the template must have a limit")
         if misnamed := [name for name, v in self.variants.items() if name != v.precision]:
             raise ValueError(f"variants must be named after their precision: {', '.join(misnamed)}")
         return self

@@ -1,14 +1,13 @@
 """The mean of the clean training photos, which a bundle may hold, and how a photo differs from it."""
 
-import hashlib
-
 import cv2
 import numpy as np
 import numpy.typing as npt
 
 from models.bundle import Bundle
 from models.errors import BundleError
-from models.preprocessing import Preprocessing
+from models.resizing import turned_back
+from models.sight import Sight
 
 MEAN_PART = "mean.png"
 
@@ -30,23 +29,18 @@ def read_mean(bundle: Bundle) -> npt.NDArray[np.uint8] | None:
     """
     if MEAN_PART not in bundle.manifest.files:
         return None
-    path = bundle.file(MEAN_PART)
-    remedy = "Copy the bundle again from where it was made, or train it again with `glint train`."
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise BundleError(f"{path} cannot be read: {error.strerror}.", remedy) from error
-    if hashlib.sha256(data).hexdigest() != bundle.manifest.files[MEAN_PART]:
-        raise BundleError(f"{path} was altered: its checksum is not the recorded one.", remedy)
-    found = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    found = cv2.imdecode(np.frombuffer(bundle.read(MEAN_PART), np.uint8), cv2.IMREAD_COLOR)
     size = (bundle.manifest.preprocessing.height, bundle.manifest.preprocessing.width)
     if found is None or found.shape[:2] != size:
-        raise BundleError(f"{path} is no picture of {size[1]} x {size[0]} pixels.", remedy)
+        raise BundleError(
+            f"{bundle.path / MEAN_PART} is no picture of {size[1]} x {size[0]} pixels.",
+            "Copy the bundle again from where it was made, or train it again with `glint train`.",
+        )
     return np.asarray(cv2.cvtColor(found, cv2.COLOR_BGR2RGB), np.uint8)
 
 
 def draw_difference(
-    pixels: npt.NDArray[np.uint8], mean: npt.NDArray[np.uint8], preprocessing: Preprocessing
+    pixels: npt.NDArray[np.uint8], mean: npt.NDArray[np.uint8], sight: Sight
 ) -> npt.NDArray[np.uint8]:
     """Draw how a photo, as the model sees it, differs from the mean clean part.
 
@@ -56,16 +50,16 @@ def draw_difference(
     Args:
         pixels: the photo, uint8 [H, W, 3], RGB.
         mean: uint8 [height, width, 3], RGB, at the model's input size.
-        preprocessing: of the bundle that the mean is from.
+        sight: of the bundle that the mean is from.
 
     Returns:
         uint8 [h, w, 3], RGB: the photo's own part of the model's input, without mirrored borders.
     """
-    seen = preprocessing.apply(pixels).astype(np.int16) - mean
-    strongest = np.abs(seen).argmax(axis=2)[..., None]
-    signed = np.take_along_axis(seen, strongest, axis=2)[..., 0]
-    place = preprocessing.place(pixels.shape[0], pixels.shape[1])
-    on_photo = signed[place.top : place.top + place.height, place.left : place.left + place.width]
+    seen = sight.see(pixels)
+    apart = seen.tensor.astype(np.int16) - mean
+    strongest = np.abs(apart).argmax(axis=2)[..., None]
+    signed = np.take_along_axis(apart, strongest, axis=2)[..., 0]
+    on_photo = np.rint(turned_back(signed.astype(np.float32), seen.place)).astype(np.int16)
     level = np.clip(on_photo, -FULL_DIFFERENCE, FULL_DIFFERENCE) + FULL_DIFFERENCE
     picture: npt.NDArray[np.uint8] = _colours()[level]
     return picture

@@ -21,14 +21,16 @@ def measure(
     *,
     bit_depth: int,
     thumbnail: Sequence[Sequence[int]] = (),
+    registration: float | None = None,
 ) -> QualityReadings:
     """Read a photo.
 
     Args:
-        tensor: uint8 [H, W, 3], RGB, what the model sees.
+        tensor: uint8 [H, W, 3], RGB, at the model's size, before it is laid on a template.
         place: where the photo lies in it; its mirrored borders are left out.
         bit_depth: bits per channel of the file.
         thumbnail: of the mean clean photo; empty leaves `likeness` out.
+        registration: the correlation with the template that was reached.
     """
     grey = luma(tensor, place)
     mean, deviation = cv2.meanStdDev(grey)
@@ -46,6 +48,7 @@ def measure(
         height=float(place.photo_height),
         aspect=place.photo_width / place.photo_height,
         bit_depth=float(bit_depth),
+        registration=registration,
     )
 
 

@@ -19,7 +19,11 @@ SIZE_MULTIPLE = 16
 
 @dataclass(frozen=True)
 class Placement:
-    """Where a photo of `photo_height` x `photo_width` lies inside the model's input, in input pixels."""
+    """Where a photo of `photo_height` x `photo_width` lies inside the model's input, in input pixels.
+
+    `pose` is a rotation and a shift, row by row, for a photo that was then laid on a template: it takes a point
+    (x, y) of the model's input to where that was before, in the same pixels; None if it was not.
+    """
 
     photo_height: int
     photo_width: int
@@ -28,6 +32,7 @@ class Placement:
     height: int
     width: int
     letterboxed: bool
+    pose: tuple[float, float, float, float, float, float] | None = None
 
 
 class Preprocessing(BaseModel):

@@ -23,6 +23,7 @@ ReadingName = Literal[
     "height",
     "aspect",
     "bit_depth",
+    "registration",
 ]
 READING_NAMES: tuple[ReadingName, ...] = get_args(ReadingName)
 
@@ -44,6 +45,8 @@ class QualityReadings:
         width, height: of the photo as uploaded, upright, in pixels.
         aspect: width / height.
         bit_depth: bits per channel as encoded.
+        registration: correlation with the template that the photo was laid on, -1..1, 0 if it could not be;
+            None where photos are not laid on one.
     """
 
     brightness: float
@@ -56,6 +59,7 @@ class QualityReadings:
     height: float
     aspect: float
     bit_depth: float
+    registration: float | None = None
 
     def as_dict(self) -> dict[ReadingName, float]:
         """The readings that were taken, by name."""

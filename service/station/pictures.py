@@ -64,23 +64,24 @@ class Previews:
         """How the photo differs from the bundle's mean clean part, as PNG; None if the bundle has no mean.
 
         Raises:
-            BundleError: when the mean cannot be read.
+            BundleError: when the mean or the template cannot be read.
             PhotoError: when the photo cannot be decoded.
         """
         from models.mean_part import draw_difference, read_mean
         from models.overlay import encode_picture
         from models.photo import decode_photo
+        from models.sight import Sight
 
         mean = read_mean(bundle)
         if mean is None:
             return None
-        preprocessing = bundle.manifest.preprocessing
+        sight = Sight.of(bundle)
 
         def draw() -> Picture:
             pixels = decode_photo(
-                photo.data, white_level=preprocessing.white_level, limits=self._limits
+                photo.data, white_level=sight.preprocessing.white_level, limits=self._limits
             ).pixels
-            return Picture(encode_picture(draw_difference(pixels, mean, preprocessing), "png"), "image/png")
+            return Picture(encode_picture(draw_difference(pixels, mean, sight), "png"), "image/png")
 
         with self._lock:
             return _once(self._differences, inspection_id, draw)

@@ -14,7 +14,7 @@ log = logging.getLogger(__name__)
 
 ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 # The order in which an inspection goes through its stages, whatever else is timed coming after them.
-STAGES = ("decode", "resize", "quality", "queue", "inference", "decide", "overlay", "archive")
+STAGES = ("decode", "resize", "register", "quality", "queue", "inference", "decide", "overlay", "archive")
 _NANOSECONDS = 1_000_000_000
 _FIRST_SERVER_ERROR = 500
 _SECONDS_FOR_LAST_SPANS = 3.0
