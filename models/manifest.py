@@ -165,7 +165,7 @@ class Registration(_Record):
     """How photos are turned and moved before the model sees them: laid on a template.
 
     Attributes:
-        file: of the template, luma at the model's input size, as PNG.
+        file: of the template at the model's input size, as PNG: RGB, and in alpha what is judged.
         fan: at which angles to it parts are looked for.
     """
 

@@ -21,8 +21,8 @@ SIZE_MULTIPLE = 16
 class Placement:
     """Where a photo of `photo_height` x `photo_width` lies inside the model's input, in input pixels.
 
-    `pose` is a rotation and a shift, row by row, for a photo that was then laid on a template: it takes a point
-    (x, y) of the model's input to where that was before, in the same pixels; None if it was not.
+    `pose` is a rotation and a shift, row by row, for a photo that was then laid on a template: it takes a
+    point (x, y) of the model's input to where that was before, in the same pixels; None if it was not.
     """
 
     photo_height: int

@@ -3,13 +3,13 @@
 First a coarse search: at a low resolution the template, turned to each of a fan of angles, is correlated with
 the photo at all places at once, in the frequency domain. The most promising poses are then refined by
 maximising the enhanced correlation coefficient (Evangelidis and Psarakis, IEEE Trans. PAMI 30, 2008), which
-does not mind another brightness or contrast: first of the pictures, then of their edges, since a part's shadow
-falls to another side of it when it is turned, and would draw it there. Nothing is drawn at random, so a photo
-has one pose, whatever thread or process finds it.
+does not mind another brightness or contrast: first of the pictures, then of their edges, since a part's
+shadow falls to another side of it when it is turned, and would draw it there. Nothing is drawn at random, so
+a photo has one pose, whatever thread or process finds it.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import cv2
@@ -39,8 +39,8 @@ class Pose:
     """How a photo lies on the template.
 
     Attributes:
-        matrix: float64 [2, 3], a rotation and a shift: takes a point (x, y) of the template to the photo, both
-            in pixels of the model's input, counted from their middles.
+        matrix: float64 [2, 3], a rotation and a shift: takes a point (x, y) of the template to the photo,
+            both in pixels of the model's input, counted from their middles.
         correlation: of the template and the photo laid on it, -1..1; 0 where no pose was found.
     """
 
@@ -49,7 +49,7 @@ class Pose:
 
     @property
     def angle(self) -> float:
-        """How far the part is turned against the template, in degrees, -180..180, clockwise as one sees it."""
+        """How far the part is turned against the template, in degrees, -180..180, clockwise."""
         return math.degrees(math.atan2(self.matrix[1, 0], self.matrix[0, 0]))
 
 
@@ -61,12 +61,15 @@ class Template:
     """What photos are laid on; safe to use from several threads.
 
     Attributes:
-        grey: uint8 [H, W], luma of a clean part at the model's input size.
+        picture: uint8 [H, W, 3], RGB: the mean of clean parts, at the model's input size.
+        weight: uint8 [H, W], 255 where what the photo shows is judged, 0 where the picture stands for it, since
+            too many photos end there.
         fan: at which angles a part is looked for.
     """
 
-    grey: Pixels
-    fan: Fan = Fan()
+    picture: Pixels
+    weight: Pixels
+    fan: Fan = field(default_factory=Fan)
 
     def register(self, tensor: Pixels) -> Pose:
         """Find the pose of a photo, uint8 [H, W, 3], RGB, at the model's input size."""
@@ -83,6 +86,24 @@ class Template:
         matrix = _scaled(exact.matrix, grey.shape[0] / fine.shape[0])
         return Pose(matrix, _correlation(self._fine, fine, exact.matrix))
 
+    def lay(self, tensor: Pixels, pose: Pose) -> Pixels:
+        """What the model is to see of a photo, uint8 [H, W, 3], RGB, that lies so: the same at its template's place.
+
+        Beside the part most photos end somewhere, each elsewhere: whatever stood for the rest would look strange
+        to a model that knows what belongs where. So there all of them show the template.
+        """
+        return np.asarray(cv2.blendLinear(laid(tensor, pose.matrix), self.picture, *self._shares), np.uint8)
+
+    @cached_property
+    def grey(self) -> Pixels:
+        """Luma of the picture, uint8 [H, W]."""
+        return np.asarray(cv2.cvtColor(self.picture, cv2.COLOR_RGB2GRAY), np.uint8)
+
+    @cached_property
+    def _shares(self) -> tuple[_Plane, _Plane]:
+        share = self.weight.astype(np.float32) / 255
+        return share, 1 - share
+
     @cached_property
     def _fine(self) -> _Plane:
         return _reduced(self.grey, _FINE)
@@ -97,7 +118,7 @@ class Template:
 
 
 class _Search:
-    """Correlates a small template, at all angles, with a small photo: within the largest disc that it holds."""
+    """Correlates a small template, at all angles, with a small photo; its largest disc is what counts."""
 
     def __init__(self, template: _Plane, angles: list[float]) -> None:
         self._angles, self._shape = angles, template.shape
@@ -148,15 +169,12 @@ class _Search:
         return np.asarray(np.fft.irfft2(spectra, self._padded)[..., :side, :side], np.float32)
 
 
-def lay(tensor: Pixels, matrix: Matrix) -> Pixels:
-    """Lay a photo, uint8 [H, W, 3] or [H, W], on the template; what lies outside it repeats its edge.
-
-    Mirrored outwards, it could show part of the part a second time, and the mean of clean parts would make a
-    seam; both cost more accuracy (`docs/accuracy.md`).
-    """
+def laid(tensor: Pixels, matrix: Matrix) -> Pixels:
+    """Turn and move a photo, uint8 [H, W, 3], to the template's place; what lies outside it repeats its edge."""
     size = (tensor.shape[1], tensor.shape[0])
-    laid = cv2.warpAffine(tensor, matrix, size, flags=_INTO, borderMode=cv2.BORDER_REPLICATE)
-    return np.asarray(laid, np.uint8)
+    return np.asarray(
+        cv2.warpAffine(tensor, matrix, size, flags=_INTO, borderMode=cv2.BORDER_REPLICATE), np.uint8
+    )
 
 
 def after(outer: Matrix, inner: Matrix) -> Matrix:

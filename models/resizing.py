@@ -42,8 +42,8 @@ def map_on_photo(
     Returns:
         float32 [place.height, place.width]: the map at the scale of the input, without the mirrored
         borders and turned back to how the photo lay, linearly interpolated (grid cells are centred on the
-        pixels they cover); 0 where the model saw nothing of the photo. Its largest value is the map's, so that
-        a photo whose score reaches the limit has a place that does.
+        pixels they cover); 0 where the model saw nothing of the photo. Its largest value is the map's, so
+        that a photo whose score reaches the limit has a place that does.
     """
     wide = cv2.resize(anomaly_map, (size[1], size[0]), interpolation=cv2.INTER_LINEAR)
     full = np.asarray(wide, np.float32)

@@ -1,4 +1,4 @@
-"""From a photo's pixels to what the model sees of it: resized, and laid on a template where the bundle has one.
+"""From a photo's pixels to what the model sees of it: resized, and laid on a template if the bundle has one.
 
 Training, evaluation and the service all go through here.
 """
@@ -12,7 +12,7 @@ import numpy.typing as npt
 from models.bundle import Bundle
 from models.errors import BundleError
 from models.preprocessing import Placement, Preprocessing
-from models.registration import Template, lay
+from models.registration import Template
 
 TEMPLATE = "template.png"
 
@@ -58,13 +58,13 @@ class Sight:
         return Seen(tensor, self.preprocessing.place(*pixels.shape[:2]), tensor, None)
 
     def laid(self, seen: Seen) -> Seen:
-        """A resized photo, laid on the template; unchanged without a template, or where it does not register."""
+        """A resized photo, laid on the template; as it lies without one, or where it does not register."""
         if self.template is None:
             return seen
         pose = self.template.register(seen.as_it_lies)
         first, second, third, fourth, fifth, sixth = pose.matrix.ravel().tolist()
         place = replace(seen.place, pose=(first, second, third, fourth, fifth, sixth))
-        return Seen(lay(seen.as_it_lies, pose.matrix), place, seen.as_it_lies, pose.correlation)
+        return Seen(self.template.lay(seen.as_it_lies, pose), place, seen.as_it_lies, pose.correlation)
 
     def see(self, pixels: Pixels) -> Seen:
         """What the model sees of a photo, uint8 [H, W, 3], RGB."""
@@ -75,12 +75,22 @@ def _read_template(bundle: Bundle) -> Template | None:
     registration = bundle.manifest.registration
     if registration is None:
         return None
-    data = bundle.read(registration.file)
-    grey = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE)
+    data = np.frombuffer(bundle.read(registration.file), np.uint8)
+    found = cv2.imdecode(data, cv2.IMREAD_UNCHANGED)
     size = (bundle.manifest.preprocessing.height, bundle.manifest.preprocessing.width)
-    if grey is None or grey.shape != size:
+    if found is None or found.shape != (*size, 4) or found.dtype != np.uint8:
         raise BundleError(
-            f"{bundle.path / registration.file} is no picture of {size[1]} x {size[0]} pixels.",
+            f"{bundle.path / registration.file} is no picture of {size[1]} x {size[0]} pixels with a weight.",
             "Copy the bundle again from where it was made, or train it again with `glint train`.",
         )
-    return Template(np.asarray(grey, np.uint8), registration.fan)
+    rgba = np.asarray(cv2.cvtColor(found, cv2.COLOR_BGRA2RGBA), np.uint8)
+    return Template(rgba[..., :3].copy(), rgba[..., 3].copy(), registration.fan)
+
+
+def encode_template(template: Template) -> bytes:
+    """A template as PNG, its weight in the alpha channel, as bundles keep it."""
+    rgba = np.dstack([template.picture, template.weight])
+    done, data = cv2.imencode(".png", cv2.cvtColor(rgba, cv2.COLOR_RGBA2BGRA))
+    if not done:
+        raise RuntimeError("the template could not be encoded")
+    return data.tobytes()

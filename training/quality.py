@@ -13,7 +13,6 @@ from models.manifest import CalibrationReference
 from models.measuring import luma, measure, small
 from models.preprocessing import Preprocessing
 from models.quality import (
-    READING_NAMES,
     QualityGate,
     QualityReadings,
     Range,
@@ -83,24 +82,32 @@ def check_gate_names(names: Sequence[str]) -> None:
         UsageError: naming the first.
     """
     for name in names:
-        if name not in (*READING_NAMES, ALL_GATES):
+        if name not in (*_WIDENING, ALL_GATES):
             raise UsageError(
-                f"--no-gate {name}: there is no such gate.", f"The gates are {', '.join(READING_NAMES)}, all."
+                f"--no-gate {name}: there is no such gate.", f"The gates are {', '.join(_WIDENING)}, all."
             )
 
 
 def read_photos(
-    images: Pixels, samples: Sequence[Sample], preprocessing: Preprocessing, gate: QualityGate
+    images: Pixels,
+    samples: Sequence[Sample],
+    preprocessing: Preprocessing,
+    gate: QualityGate,
+    registration: Sequence[float] | None = None,
 ) -> list[QualityReadings]:
-    """Read photos that are at the model's size already, uint8 [N, H, W, 3], in the order of `samples`."""
+    """Read photos that are at the model's size already, uint8 [N, H, W, 3], in the order of `samples`.
+
+    `registration` is the correlation that each reaches on the template; None without one.
+    """
     return [
         measure(
             image,
             preprocessing.place(sample.height, sample.width),
             bit_depth=sample.bit_depth,
             thumbnail=gate.thumbnail,
+            registration=None if registration is None else registration[row],
         )
-        for image, sample in zip(images, samples, strict=True)
+        for row, (image, sample) in enumerate(zip(images, samples, strict=True))
     ]
 
 
@@ -134,15 +141,18 @@ def calibration_reference(
     preprocessing: Preprocessing,
     gate: QualityGate,
     scores: HeldOutScores,
+    registration: Sequence[float] | None = None,
 ) -> CalibrationReference:
     """Readings and scores of the clean calibration photos, six digits each, at most `LARGEST_REFERENCE`."""
     clean = np.flatnonzero(~scores.defective)
     chosen = clean[np.linspace(0, len(clean) - 1, min(len(clean), LARGEST_REFERENCE)).astype(int)]
-    photos = read_photos(images[chosen], [samples[index] for index in chosen], preprocessing, gate)
+    reached = None if registration is None else [registration[index] for index in chosen]
+    given = [samples[index] for index in chosen]
+    photos = read_photos(images[chosen], given, preprocessing, gate, reached)
     columns = [readings.as_dict() for readings in photos]
     probabilities = scores.defect_probability
     return CalibrationReference(
-        readings={name: _rounded([column[name] for column in columns]) for name in READING_NAMES},
+        readings={name: _rounded([column[name] for column in columns]) for name in columns[0]},
         anomaly_scores=_rounded(scores.anomaly[chosen].tolist()),
         defect_probabilities=None if probabilities is None else _rounded(probabilities[chosen].tolist()),
     )
