@@ -62,8 +62,8 @@ class Template:
 
     Attributes:
         picture: uint8 [H, W, 3], RGB: the mean of clean parts, at the model's input size.
-        weight: uint8 [H, W], 255 where what the photo shows is judged, 0 where the picture stands for it, since
-            too many photos end there.
+        weight: uint8 [H, W], 255 where what the photo shows is judged, 0 where the picture stands for it,
+            since too many photos end there.
         fan: at which angles a part is looked for.
     """
 
@@ -87,10 +87,10 @@ class Template:
         return Pose(matrix, _correlation(self._fine, fine, exact.matrix))
 
     def lay(self, tensor: Pixels, pose: Pose) -> Pixels:
-        """What the model is to see of a photo, uint8 [H, W, 3], RGB, that lies so: the same at its template's place.
+        """What the model is to see of a photo, uint8 [H, W, 3], RGB, that lies so.
 
-        Beside the part most photos end somewhere, each elsewhere: whatever stood for the rest would look strange
-        to a model that knows what belongs where. So there all of them show the template.
+        Beside the part most photos end somewhere, each elsewhere: whatever stood for the rest would look
+        strange to a model that knows what belongs where. So there all of them show the template.
         """
         return np.asarray(cv2.blendLinear(laid(tensor, pose.matrix), self.picture, *self._shares), np.uint8)
 
@@ -101,8 +101,8 @@ class Template:
 
     @cached_property
     def _shares(self) -> tuple[_Plane, _Plane]:
-        share = self.weight.astype(np.float32) / 255
-        return share, 1 - share
+        share = self.weight.astype(np.float32) / np.float32(255)
+        return share, np.float32(1) - share
 
     @cached_property
     def _fine(self) -> _Plane:
@@ -170,7 +170,7 @@ class _Search:
 
 
 def laid(tensor: Pixels, matrix: Matrix) -> Pixels:
-    """Turn and move a photo, uint8 [H, W, 3], to the template's place; what lies outside it repeats its edge."""
+    """Turn and move a photo, uint8 [H, W, 3], to the template's place; its edge is repeated outwards."""
     size = (tensor.shape[1], tensor.shape[0])
     return np.asarray(
         cv2.warpAffine(tensor, matrix, size, flags=_INTO, borderMode=cv2.BORDER_REPLICATE), np.uint8

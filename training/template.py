@@ -162,7 +162,7 @@ def _weight(matrices: Sequence[Matrix], size: tuple[int, int]) -> Pixels:
     # Padded, since the border of the model's input is no place where photos end.
     far = cv2.distanceTransform(cv2.copyMakeBorder(shown, 1, 1, 1, 1, cv2.BORDER_REPLICATE), cv2.DIST_L2, 5)
     share = np.clip(far[1:-1, 1:-1] / (_FADE * min(size)), 0.0, 1.0)
-    return np.rint(255 * share).astype(np.uint8)
+    return np.asarray(np.rint(255 * share), np.uint8)
 
 
 def _middle(picture: Pixels) -> npt.NDArray[np.float64]:

@@ -1,4 +1,4 @@
-"""A part that was turned and moved is laid back to where the template has it, or is known not to be the part."""
+"""A part that was turned and moved is laid back on the template; what is another part is known by it."""
 
 import math
 from concurrent.futures import ThreadPoolExecutor
