@@ -61,14 +61,11 @@ class Inspector:
     """Inspects photos of one part with one bundle. Safe to call from several threads."""
 
     def __init__(self, bundle: Bundle, opened: OpenSession, variant: Choice | None = None) -> None:
-        """`variant` says which of the bundle's graphs was opened, and why; None for fp32.
-
-        Raises:
-            BundleError: when the graph or the template does not fit the manifest.
-        """
+        """`variant` says which of the bundle's graphs was opened, and why; None for fp32."""
         self.bundle = bundle
         self.manifest = bundle.manifest
         self.sight = Sight.of(bundle)
+        self._size = (self.manifest.preprocessing.height, self.manifest.preprocessing.width)
         self.variant = variant or Choice("fp32", self.manifest.variants["fp32"].file, "it was asked for")
         self.provider = opened.provider
         self.provider_fallback = opened.fallback
@@ -153,8 +150,7 @@ class Inspector:
         if self._runs is not None:
             self._runs.prepare(size)
         else:
-            shape = (size, self.manifest.preprocessing.height, self.manifest.preprocessing.width, 3)
-            self.run(np.zeros(shape, dtype=np.uint8))
+            self.run(np.zeros((size, *self._size, 3), dtype=np.uint8))
 
     def stage(self, photos: Sequence[npt.NDArray[np.uint8]], size: int) -> npt.NDArray[np.uint8] | None:
         """Copy photos, uint8 [H, W, 3], to where the GPU takes a batch of `size` from; give that batch.
@@ -249,8 +245,7 @@ class Inspector:
 
     def photo_map(self, prepared: Prepared, outputs: Outputs) -> npt.NDArray[np.float32]:
         """The anomaly map over the photo itself: float32 [h, w] at about the model's scale."""
-        size = (self.manifest.preprocessing.height, self.manifest.preprocessing.width)
-        return map_on_photo(outputs.anomaly_map, size, prepared.place)
+        return map_on_photo(outputs.anomaly_map, self._size, prepared.place)
 
     def overlay(self, prepared: Prepared, outputs: Outputs) -> npt.NDArray[np.uint8]:
         """The heatmap overlay, uint8 RGB, at the photo's aspect."""
@@ -258,8 +253,7 @@ class Inspector:
 
     def encoded_overlay(self, prepared: Prepared, outputs: Outputs, form: OverlayFormat = "jpeg") -> bytes:
         """The heatmap overlay as a file, with the raw map inside it; see `models.heat_map`."""
-        size = (self.manifest.preprocessing.height, self.manifest.preprocessing.width)
-        heat = HeatMap(outputs.anomaly_map, size, prepared.place, self.manifest.heatmap)
+        heat = HeatMap(outputs.anomaly_map, self._size, prepared.place, self.manifest.heatmap)
         return attach_map(encode_picture(self.overlay(prepared, outputs), form), form, heat)
 
     def inspect(self, data: bytes, limits: PhotoLimits | None = None) -> tuple[Inspection, Prepared, Outputs]:
@@ -291,7 +285,7 @@ class Inspector:
 
     def _check_graph(self) -> None:
         remedy = "Train the bundle again with `glint train`."
-        size = [self.manifest.preprocessing.height, self.manifest.preprocessing.width, 3]
+        size = [*self._size, 3]
         found = [list(node.shape[1:]) for node in self._session.get_inputs()]
         if found != [size]:
             raise BundleError(

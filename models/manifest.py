@@ -225,7 +225,7 @@ class Manifest(_Record):
             if self.registration.file not in self.files:
                 raise ValueError(f"the template {self.registration.file} must be a listed file")
             if self.quality is None or "registration" not in self.quality.limits:
-                raise ValueError("what a photo must reach on the template must have a limit")
+                raise ValueError("how well photos must fit the template needs a limit")
         if misnamed := [name for name, v in self.variants.items() if name != v.precision]:
             raise ValueError(f"variants must be named after their precision: {', '.join(misnamed)}")
         return self

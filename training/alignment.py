@@ -96,7 +96,7 @@ def fit_aligned(
     if beside is None:
         return fixed, choice, ChosenAlignment("auto", "fixed", _too_few(len(pairs[0])), {})
     free = beside.finish()
-    clean, painted = (_scores(trunk, (fixed, free), images, device) for images in pairs)
+    clean, painted = (scores_of(trunk, (fixed, free), images, device) for images in pairs)
     chosen = decide((clean[0], painted[0]), (clean[1], painted[1]))
     return (free, _of_free(beside), chosen) if chosen.chosen == "free" else (fixed, choice, chosen)
 
@@ -152,7 +152,7 @@ def paint_pairs(held_out: CleanPhotos, seed: int) -> tuple[Photos, Photos]:
 
 
 @torch.inference_mode()
-def _scores(trunk: Trunk, models: Sequence[Fitted], photos: Photos, device: str) -> npt.NDArray[np.float64]:
+def scores_of(trunk: Trunk, models: Sequence[Fitted], photos: Photos, device: str) -> npt.NDArray[np.float64]:
     """What each model scores each photo, float64 [models, photos]."""
     found = [
         torch.stack([model.to(device)(layers)[1] for model in models])

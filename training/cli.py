@@ -51,9 +51,10 @@ def train(
         int, typer.Option(help="Pixels of input per cell of PaDiM's grid: 4 (finer), 8 or 16.")
     ] = 8,
     alignment: Annotated[
-        Literal["auto", "fixed", "free"],
+        Literal["auto", "fixed", "register", "free"],
         typer.Option(
-            help="How parts lie: in the same place in every photo (fixed), anywhere (free), or find out."
+            help="How parts lie: in the same place in every photo (fixed); anywhere, and turned back to a "
+            "template (register) or taken as they lie (free); or find out."
         ),
     ] = "auto",
     image_size: Annotated[

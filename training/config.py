@@ -10,8 +10,8 @@ from training.sign_off import DEFECT_RATE
 from training.synthetic.kinds import SyntheticConfig
 from training.trunk_choice import NAMED_TRUNKS
 
-# Where good parts lie: in the same place in every photo, or anywhere.
-Alignment = Literal["fixed", "free"]
+# Where good parts lie: in the same place in every photo, anywhere, or there once they are laid on a template.
+Alignment = Literal["fixed", "free", "register"]
 AlignmentOption = Literal["auto"] | Alignment
 Strategy = Literal["head", "layer4", "discriminative", "full"]
 
@@ -66,7 +66,8 @@ class TrainConfig:
         compare: bundle to compare the new one with; None for the part's newest.
         fractions: of photos for training, calibration and test.
         alignment: whether PaDiM has a Gaussian for each grid position (`fixed`), or one mixture for all of
-            them together (`free`); `auto` for what suits.
+            them together (`free`); or the first, after photos were laid on a template (`register`); `auto`
+            for what suits.
         synthetic: defects to paint on photos of good parts.
     """
 

@@ -1,7 +1,7 @@
 """The networks learn: the classifier from clean and defective photos, PaDiM from real clean ones alone."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -11,20 +11,17 @@ from torch import nn
 from models.decision import CLEAN
 from models.networks.padim import Padim
 from models.networks.resnet import Head, Trunk, build_resnet50
-from models.preprocessing import Preprocessing
 from training.alignment import ChosenAlignment, Fitted, fit_aligned
 from training.anomaly import Choice, TrainingPhotos
 from training.batch_norm import settle
 from training.config import TrainConfig
 from training.data.samples import Sample
-from training.data.splits import Split
 from training.finetune import finetune
+from training.movement import Settled
 from training.suspects import Suspect, find_suspects
 from training.synthetic.photos import CleanPhotos, PaintedPhoto, PaintedPhotos, stand_ins
 from training.trunk import TrunkWeights
 from training.views import LabelledImages
-
-Images = Mapping[str, npt.NDArray[np.uint8]]
 
 
 @dataclass(frozen=True)
@@ -47,23 +44,22 @@ def train_networks(
     config: TrainConfig,
     weights: TrunkWeights,
     classes: Sequence[str],
-    split: Split,
-    images: Images,
+    settled: Settled,
     painted: PaintedPhotos,
-    preprocessing: Preprocessing,
     device: str,
 ) -> Networks:
     """Fine-tune the classifier, if there is a defect class, and fit PaDiM.
 
     Args:
         classes: `clean`, then the defect classes, each with a real or painted training photo.
-        images: by split, uint8 [N, H, W, 3] RGB in the order of the split's photos.
+        settled: the photos as the model sees them.
         painted: photos that the classifier learns from and stops on as well.
-        preprocessing: what the images went through.
 
     Raises:
         TrunkError: when the trunk's weights give nothing that can be worked with.
     """
+    photos = settled.photos
+    split, images = photos.split, photos.images
     torch.manual_seed(config.seed)
     trunk, head = build_resnet50(len(classes), weights.state)
     if weights.random:
@@ -82,13 +78,19 @@ def train_networks(
             device=device,
             progress=config.progress,
         )
-    held_out = CleanPhotos(split.calibration, images["calibration"], preprocessing)
-    photos = TrainingPhotos.of(split.train, images["train"])
-    padim, choice, alignment = fit_aligned(config, trunk, photos, held_out, device)
+    held_out = CleanPhotos(split.calibration, images["calibration"], photos.places["calibration"])
+    learnt_from = TrainingPhotos.of(split.train, images["train"])
+    # Laid on a template, parts lie in one place.
+    fitted_as = replace(config, alignment="fixed") if settled.alignment else config
+    padim, choice, alignment = fit_aligned(fitted_as, trunk, learnt_from, held_out, device)
+    if settled.alignment:
+        alignment = settled.alignment
+    elif settled.remark:
+        alignment = replace(alignment, why=f"{alignment.why} {settled.remark}")
     good = [sample for sample in split.train if sample.label == CLEAN]
     suspects = []
     if isinstance(padim, Padim):
-        suspects = find_suspects(trunk, padim, good, photos.good, device)
+        suspects = find_suspects(trunk, padim, good, learnt_from.good, device)
     own_head = head.cpu() if len(classes) > 1 else None
     return Networks(trunk.cpu(), own_head, padim.cpu(), choice, alignment, history, suspects)
 

@@ -15,7 +15,14 @@ from typing import TYPE_CHECKING, Any
 
 from models.bundle import MANIFEST, SPLITS, Bundle, sha256_of_file, write_manifest
 from models.errors import DatasetError, UsageError
-from models.manifest import CalibrationReference, DatasetFingerprint, Manifest, TrunkProvenance, Variant
+from models.manifest import (
+    CalibrationReference,
+    DatasetFingerprint,
+    Manifest,
+    Registration,
+    TrunkProvenance,
+    Variant,
+)
 from models.preprocessing import Preprocessing
 from models.quality import QualityGate
 from training.config import TrainConfig
@@ -50,6 +57,7 @@ class Findings:
     agreement: dict[str, float]
     quality: QualityGate
     calibration: CalibrationReference
+    registration: Registration | None = None
     learnt: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -140,6 +148,7 @@ class BundleDraft:
             },
             left_out=variants.left_out if variants else {},
             quality=findings.quality,
+            registration=findings.registration,
             calibration=findings.calibration,
             files=self.checksums(),
         )

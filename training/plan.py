@@ -131,6 +131,9 @@ def _choose_preprocessing(
     """The shape comes from the training photos alone; what is letterboxed is said of all."""
     height, width = config.image_size or default_size((s.height, s.width) for s in training)
     preprocessing = Preprocessing(height=height, width=width, white_level=config.white_level)
+    if config.alignment == "register":
+        # What was stretched cannot be turned.
+        preprocessing = preprocessing.model_copy(update={"max_stretch": 1.0})
     letterboxed = sum(preprocessing.place(s.height, s.width).letterboxed for s in samples)
     log.info("Model input: %d x %d (height x width).", height, width)
     if letterboxed:

@@ -3,15 +3,17 @@
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from models.decision import CLEAN
 from models.errors import DatasetError
+from models.manifest import Registration
 from models.preprocessing import Placement
 from models.quality import QualityGate, Range
-from models.sight import Seen, Sight
+from models.sight import TEMPLATE, Seen, Sight, encode_template
 from training.ahead import work_ahead
 from training.data.samples import MIN_CLEAN, Sample, Skipped
 from training.data.splits import Split
@@ -109,6 +111,14 @@ def register_photos(
         ),
         gate,
     )
+
+
+def write_template(folder: Path, sight: Sight) -> Registration | None:
+    """Write the template that photos are laid on into a bundle's folder; None without one."""
+    if sight.template is None:
+        return None
+    (folder / TEMPLATE).write_bytes(encode_template(sight.template))
+    return Registration(file=TEMPLATE, fan=sight.template.fan)
 
 
 def _lay(sight: Sight, photos: SeenPhotos, name: str, progress: bool) -> "list[Seen]":

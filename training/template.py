@@ -67,7 +67,7 @@ def learn_template(photos: npt.NDArray[np.uint8]) -> LearntTemplate:
     Raises:
         DatasetError: when they do not fit on one another.
     """
-    some = photos[_spread(len(photos), _AVERAGED)]
+    some = photos[spread(len(photos), _AVERAGED)]
     template = _best_reference(some)
     for _ in range(2):
         poses = _register(template, some)
@@ -109,9 +109,9 @@ def fan_of(angles: Sequence[float]) -> Fan:
 
 
 def _best_reference(photos: Pixels) -> Template:
-    tried_on = photos[_spread(len(photos), _TRIED_ON)]
+    tried_on = photos[spread(len(photos), _TRIED_ON)]
     best, most = None, -math.inf
-    for row in _spread(len(photos), _REFERENCES):
+    for row in spread(len(photos), _REFERENCES):
         candidate = _mean_of(photos[[row]], [Pose(np.eye(2, 3), 1.0)])
         typical = float(np.median([pose.correlation for pose in _register(candidate, tried_on)]))
         if typical > most:
@@ -187,7 +187,7 @@ def _movement(poses: Sequence[Pose], fan: Fan, shape: tuple[int, ...]) -> tuple[
     return float(np.quantile(off, 0.9)), float(np.quantile(turns, 0.9))
 
 
-def _spread(count: int, most: int) -> npt.NDArray[np.intp]:
+def spread(count: int, most: int) -> npt.NDArray[np.intp]:
     """At most `most` rows of so many, evenly."""
     return np.linspace(0, count - 1, min(count, most)).astype(np.intp)
 

@@ -1,7 +1,7 @@
 """`glint train`: from a folder of photos to a bundle, step by step; what is checked first is in `plan`."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from models.errors import DeviceError
 from models.inspector import Inspector
 from models.scores import write_scores
 from models.session import open_session
+from models.sight import Sight
 from training.comparison import Compared, NotCompared, compare
 from training.config import TrainConfig
 from training.data.samples import Dataset, Sample
@@ -23,16 +24,18 @@ from training.evaluation import Metrics, Record, inspect_samples, summarise
 from training.export import FEWEST_COMPARED, compare_with_torch, export_graphs
 from training.golden import write_golden
 from training.images import load_images
-from training.learning import Images, Networks, train_networks
+from training.learning import Networks, train_networks
 from training.limits import HeldOutScores, held_out_scores
 from training.mean_part import write_mean
+from training.movement import Settled, settle_movement
 from training.packaging import BundleDraft, Findings
 from training.plan import TrainingPlan, plan_training
 from training.quality import calibration_reference, learn_gate
 from training.recorded import scores_of
+from training.registering import SeenPhotos, write_template
 from training.report import write_report
 from training.synthetic.photos import PaintedPhotos, announce, paint_photos, stand_ins
-from training.trunk import load_trunk
+from training.trunk import TrunkWeights, load_trunk
 from training.variants.write import write_variants
 
 
@@ -71,24 +74,18 @@ def carry_out(plan: TrainingPlan) -> Trained:
         TrunkError: when the trunk's weights cannot be had, or give nothing that can be worked with.
         ExportError: when an exported graph differs from the trained one.
     """
-    config, dataset, split, classes = plan.config, plan.dataset, plan.split, plan.classes
-    preprocessing = plan.preprocessing
+    config, classes, preprocessing = plan.config, plan.classes, plan.preprocessing
     device = _choose_device(config)
     weights = load_trunk(config.trunk)
-    images = {
-        name: load_images(samples, preprocessing, progress=config.progress)
-        for name, samples in split.parts().items()
-    }
-    gate = learn_gate(
-        np.concatenate([images["train"], images["calibration"]]),
-        [*split.train, *split.calibration],
-        preprocessing,
-        without=config.gates_off,
-    )
-    painted = _paint(plan, images)
-    networks = train_networks(config, weights, classes, split, images, painted, preprocessing, device)
+    settled = _look(plan, weights, device)
+    seen, gate = settled.photos, settled.gate
+    split, images = seen.split, seen.images
+    dataset = replace(plan.dataset, skipped=(*plan.dataset.skipped, *seen.left_out))
+    painted = _paint(plan, seen)
+    networks = train_networks(config, weights, classes, settled, painted, device)
 
     with BundleDraft(config.bundles, config.part) as draft:
+        registration = write_template(draft.folder, seen.sight)
         graphs = export_graphs(draft.folder, networks.trunk, networks.head, networks.padim, plan.size)
         agreement = compare_with_torch(draft.folder, graphs, _photos_to_compare(images))
         opened = open_session(draft.folder / "inspector.onnx", "cpu")
@@ -103,8 +100,14 @@ def carry_out(plan: TrainingPlan) -> Trained:
             chosen=choose_with_doubt(scores, plan.targets),
             agreement=agreement,
             quality=gate,
+            registration=registration,
             calibration=calibration_reference(
-                images["calibration"], split.calibration, preprocessing, gate, scores
+                seen.as_they_lie["calibration"],
+                split.calibration,
+                preprocessing,
+                gate,
+                scores,
+                seen.correlations["calibration"] if seen.correlations else None,
             ),
             learnt=_learnt(networks, painted),
         )
@@ -168,23 +171,38 @@ def _figures(metrics: Metrics, comparison: Compared | NotCompared | None) -> dic
     return figures
 
 
-def _paint(plan: TrainingPlan, images: Images) -> PaintedPhotos:
+def _look(plan: TrainingPlan, weights: TrunkWeights, device: str) -> Settled:
+    """Read the photos, and settle how the model sees them; the quality gate reads them as they lie."""
+    config, split, preprocessing = plan.config, plan.split, plan.preprocessing
+    images = {
+        name: load_images(samples, preprocessing, progress=config.progress)
+        for name, samples in split.parts().items()
+    }
+    gate = learn_gate(
+        np.concatenate([images["train"], images["calibration"]]),
+        [*split.train, *split.calibration],
+        preprocessing,
+        without=config.gates_off,
+    )
+    photos = SeenPhotos.plain(split, Sight(preprocessing), images)
+    return settle_movement(config, weights, photos, gate, device)
+
+
+def _paint(plan: TrainingPlan, seen: SeenPhotos) -> PaintedPhotos:
     if not plan.painted_classes:
         return PaintedPhotos()
     painted = paint_photos(
         plan.config.synthetic,
         plan.painted_classes,
-        plan.split,
-        images,
-        plan.preprocessing,
+        seen,
         seed=plan.config.seed,
         progress=plan.config.progress,
     )
-    announce(painted, plan.split)
+    announce(painted, seen.split)
     return painted
 
 
-def _photos_to_compare(images: Images) -> npt.NDArray[np.uint8]:
+def _photos_to_compare(images: Mapping[str, npt.NDArray[np.uint8]]) -> npt.NDArray[np.uint8]:
     held_out = np.concatenate([images["calibration"], images["test"], images["train"]])
     count = min(len(held_out), 2 * FEWEST_COMPARED)
     n_held_out = max(count, len(images["calibration"]) + len(images["test"]))

@@ -23,6 +23,7 @@ from models.networks.padim import PadimFit
 from models.networks.padim_config import PadimConfig
 from models.networks.resnet import build_resnet50
 from models.preprocessing import Preprocessing
+from models.sight import Sight
 from tests.benchmarks.report import table, write_section
 from training.config import FinetuneConfig
 from training.data.layouts import read_dataset
@@ -32,6 +33,7 @@ from training.finetune import finetune
 from training.images import load_images
 from training.metrics import auroc
 from training.readout import fit_readout
+from training.registering import SeenPhotos
 from training.stages import split_network
 from training.synthetic.kinds import KINDS, Kind, SyntheticConfig, name_classes
 from training.synthetic.photos import PaintedPhotos, paint_photos, stand_ins
@@ -124,7 +126,8 @@ def lesson(nuts: Nuts, real: int, painted: int, kinds: tuple[Kind, ...], seed: i
         images = {name: nuts.of(part) for name, part in split.parts().items()}
         size = Preprocessing(height=SIZE[0], width=SIZE[1])
         classes = name_classes(config, [SCRATCH])
-        drawn = paint_photos(config, classes, split, images, size, seed=seed, progress=False)
+        seen = SeenPhotos.plain(split, Sight(size), images)
+        drawn = paint_photos(config, classes, seen, seed=seed, progress=False)
     return Lesson(split, drawn, tuple(order[real:]))
 
 

@@ -9,9 +9,12 @@ from models.bundle import Bundle
 from models.errors import BundleError
 from models.mean_part import FULL_DIFFERENCE, MEAN_PART, difference_colours, draw_difference, read_mean
 from models.preprocessing import Preprocessing
+from models.sight import Sight
 from tests.tiny_bundle import Pixels, make_tiny_bundle
 
 ALIKE = (12, 12, 12)
+
+SMALL = Sight(Preprocessing(height=64, width=64))
 
 
 def grey(height: int, width: int, level: int = 128) -> Pixels:
@@ -40,7 +43,7 @@ def test_like_the_mean_is_black_darker_blue_and_brighter_orange() -> None:
     photo = grey(64, 64)
     photo[:16] = 128 - 2 * FULL_DIFFERENCE
     photo[48:] = 128 + FULL_DIFFERENCE - 1
-    drawn = draw_difference(photo, grey(64, 64), Preprocessing(height=64, width=64))
+    drawn = draw_difference(photo, grey(64, 64), SMALL)
     assert drawn.shape == (64, 64, 3)
     assert tuple(drawn[32, 32]) == ALIKE
     red, _, blue = (int(channel) for channel in drawn[4, 4])
@@ -51,7 +54,9 @@ def test_like_the_mean_is_black_darker_blue_and_brighter_orange() -> None:
 
 def test_the_scale_is_one_for_all_photos_and_ends_where_it_says() -> None:
     half, full, more = (
-        draw_difference(grey(64, 64, 128 - step), grey(64, 64), Preprocessing(height=64, width=64))[0, 0]
+        draw_difference(grey(64, 64, 128 - step), grey(64, 64), Sight(Preprocessing(height=64, width=64)))[
+            0, 0
+        ]
         for step in (FULL_DIFFERENCE // 2, FULL_DIFFERENCE, 2 * FULL_DIFFERENCE)
     )
     assert np.array_equal(full, more)
@@ -64,7 +69,7 @@ def test_the_scale_is_one_for_all_photos_and_ends_where_it_says() -> None:
 def test_a_change_of_colour_alone_is_seen() -> None:
     photo = grey(64, 64)
     photo[20:40, 20:40] = (160, 112, 112)
-    drawn = draw_difference(photo, grey(64, 64), Preprocessing(height=64, width=64))
+    drawn = draw_difference(photo, grey(64, 64), SMALL)
     assert tuple(drawn[30, 30]) != ALIKE
 
 
@@ -72,5 +77,5 @@ def test_a_change_of_colour_alone_is_seen() -> None:
     ("size", "shape"), [((64, 256), (16, 64)), ((256, 64), (64, 16)), ((70, 64), (64, 64))]
 )
 def test_only_the_photos_own_part_is_drawn(size: tuple[int, int], shape: tuple[int, int]) -> None:
-    drawn = draw_difference(grey(*size), grey(64, 64), Preprocessing(height=64, width=64))
+    drawn = draw_difference(grey(*size), grey(64, 64), SMALL)
     assert drawn.shape == (*shape, 3)

@@ -81,7 +81,7 @@ def test_the_photos_own_facts_are_readings_too() -> None:
     readings = measure(SIZE.apply(part(100, 200)), SIZE.place(100, 200), bit_depth=16)
     assert (readings.width, readings.height, readings.aspect, readings.bit_depth) == (200, 100, 2.0, 16)
     assert readings.likeness is None
-    assert list(readings.as_dict()) == [name for name in READING_NAMES if name != "likeness"]
+    assert list(readings.as_dict()) == [n for n in READING_NAMES if n not in ("likeness", "registration")]
 
 
 def test_a_gate_takes_both_ends_of_a_range_and_nothing_beyond() -> None:

@@ -68,7 +68,8 @@ def held_out(count: int, *, turned: bool) -> CleanPhotos:
     names = [f"{index}.jpg" for index in range(count)]
     samples = [Sample(Path(n), n, "clean", n, height=SIZE[0], width=SIZE[1]) for n in names]
     images = photos(count, 1000, turned=turned)
-    return CleanPhotos(samples, images, Preprocessing(height=SIZE[0], width=SIZE[1]))
+    place = Preprocessing(height=SIZE[0], width=SIZE[1]).place(*SIZE)
+    return CleanPhotos(samples, images, [place] * count)
 
 
 @pytest.mark.slow

@@ -11,10 +11,14 @@ from models.decision import CLEAN
 from models.networks.padim import PadimFit
 from models.networks.padim_config import PadimConfig
 from models.preprocessing import Preprocessing
+from models.quality import QualityGate
+from models.sight import Sight
 from training.config import FinetuneConfig, TrainConfig
 from training.data.samples import Sample
 from training.data.splits import Split
 from training.learning import train_networks
+from training.movement import Settled
+from training.registering import SeenPhotos
 from training.rendering.demo import render_photo
 from training.synthetic.kinds import SyntheticConfig
 from training.synthetic.photos import paint_photos
@@ -39,12 +43,11 @@ def test_a_classifier_is_learnt_from_painted_photos_alone_and_padim_sees_none(mo
     }
     synthetic = SyntheticConfig(12, ("scratch", "stain"))
     size = Preprocessing(height=SIZE[0], width=SIZE[1])
+    seen = SeenPhotos.plain(split, Sight(size), images)
     painted = paint_photos(
         synthetic,
         {"scratch": "scratch", "stain": "stain"},
-        split,
-        images,
-        size,
+        seen,
         seed=0,
         progress=False,
     )
@@ -65,7 +68,8 @@ def test_a_classifier_is_learnt_from_painted_photos_alone_and_padim_sees_none(mo
 
     monkeypatch.setattr(PadimFit, "add", note)
     classes = [CLEAN, "scratch", "stain"]
-    networks = train_networks(config, load_trunk("none"), classes, split, images, painted, size, "cpu")
+    settled = Settled(seen, QualityGate(limits={}))
+    networks = train_networks(config, load_trunk("none"), classes, settled, painted, "cpu")
 
     assert sum(fitted) == COUNTS["train"]
     assert networks.head is not None

@@ -12,8 +12,10 @@ import pytest
 from models.decision import CLEAN
 from models.errors import DatasetError, UsageError
 from models.preprocessing import Preprocessing
+from models.sight import Sight
 from training.data.samples import Sample
 from training.data.splits import Split
+from training.registering import SeenPhotos
 from training.rendering.parts import photograph, render_bracket
 from training.rendering.surfaces import brushed_metal
 from training.synthetic.kinds import KINDS, Kind, SyntheticConfig, name_classes, parse_kinds
@@ -48,12 +50,16 @@ IMAGES = {
 PREPROCESSING = Preprocessing(height=SIZE[0], width=SIZE[1])
 
 
+def seen(split: Split, images: dict[str, Pixels]) -> SeenPhotos:
+    return SeenPhotos.plain(split, Sight(PREPROCESSING), images)
+
+
 def painted_on(
     images: dict[str, Pixels] = IMAGES, *, photos: int = 6, kinds: tuple[Kind, ...] = KINDS, seed: int = 0
 ) -> PaintedPhotos:
     config = SyntheticConfig(photos, kinds)
     classes = {kind: f"{kind}ed" for kind in kinds}
-    return paint_photos(config, classes, SPLIT, images, PREPROCESSING, seed=seed, progress=False)
+    return paint_photos(config, classes, seen(SPLIT, images), seed=seed, progress=False)
 
 
 def test_the_part_is_found_on_its_ground_and_its_holes_are_not() -> None:
@@ -186,7 +192,7 @@ def test_mirrored_borders_are_not_painted_on() -> None:
     whole = {name: np.full_like(images, 128) for name, images in IMAGES.items()}
     config = SyntheticConfig(6)
     classes = dict(zip(KINDS, KINDS, strict=True))
-    painted = paint_photos(config, classes, tall, whole, PREPROCESSING, seed=0, progress=False)
+    painted = paint_photos(config, classes, seen(tall, whole), seed=0, progress=False)
     for photo in painted.train:
         outside = np.ones(SIZE, bool)
         outside[:, 32:80] = False

@@ -11,10 +11,12 @@ import numpy.typing as npt
 
 from models.decision import CLEAN
 from models.errors import DatasetError
-from models.preprocessing import Preprocessing
+from models.preprocessing import Placement
+from models.resizing import own_part
 from training.data.samples import Sample, Skipped
 from training.data.splits import Split
 from training.progress import track
+from training.registering import SeenPhotos
 from training.rendering.defects import Mask
 from training.synthetic.kinds import Kind, SyntheticConfig
 from training.synthetic.painting import Painted, paint
@@ -60,9 +62,7 @@ class PaintedPhotos:
 def paint_photos(
     config: SyntheticConfig,
     classes: Mapping[Kind, str],
-    split: Split,
-    images: Mapping[str, npt.NDArray[np.uint8]],
-    preprocessing: Preprocessing,
+    seen: SeenPhotos,
     *,
     seed: int,
     progress: bool = True,
@@ -74,15 +74,15 @@ def paint_photos(
 
     Args:
         classes: the class of each kind.
-        images: by split, uint8 [N, H, W, 3] RGB in the order of the split's photos.
+        seen: the photos as the model sees them.
         seed: the same seed gives the same photos.
 
     Raises:
         DatasetError: when of some kind no defect that can be seen could be painted to learn from.
     """
     train, calibration = (
-        CleanPhotos(samples, images[name], preprocessing)
-        for name, samples in (("train", split.train), ("calibration", split.calibration))
+        CleanPhotos(samples, seen.images[name], seen.places[name])
+        for name, samples in (("train", seen.split.train), ("calibration", seen.split.calibration))
     )
     n_held_out = max(len(config.kinds), round(config.photos * len(calibration.samples) / len(train.samples)))
     done: list[tuple[PaintedPhoto, ...]] = []
@@ -135,15 +135,16 @@ class CleanPhotos:
     Args:
         samples: the split's photos.
         images: uint8 [N, H, W, 3] RGB in the order of `samples`; not changed.
+        places: where each lies in its image.
     """
 
     def __init__(
-        self, samples: Sequence[Sample], images: npt.NDArray[np.uint8], preprocessing: Preprocessing
+        self, samples: Sequence[Sample], images: npt.NDArray[np.uint8], places: Sequence[Placement]
     ) -> None:
         self._rows = [row for row, sample in enumerate(samples) if sample.label == CLEAN]
         self.samples = [samples[row] for row in self._rows]
         self._images = images
-        self._preprocessing = preprocessing
+        self._places = places
         self._surfaces: dict[int, Mask] = {}
 
     def pixels(self, index: int) -> npt.NDArray[np.uint8]:
@@ -158,13 +159,9 @@ class CleanPhotos:
         return paint(self.pixels(index), self._surfaces[index], kind, rng)
 
     def _surface(self, index: int) -> Mask:
-        """The part's surface bool [H, W]; on a letterboxed photo not in its mirrored borders."""
+        """The part's surface bool [H, W], as far as the photo goes."""
         surface = find_surface(self.pixels(index))
-        sample = self.samples[index]
-        place = self._preprocessing.place(sample.height, sample.width)
-        own = np.zeros_like(surface)
-        own[place.top : place.top + place.height, place.left : place.left + place.width] = True
-        return np.asarray(surface & own)
+        return np.asarray(surface & own_part(self._places[self._rows[index]], *surface.shape))
 
 
 def _check(painted: PaintedPhotos, classes: Mapping[Kind, str]) -> None:

@@ -1,0 +1,168 @@
+"""Whether photos are laid on a template before anything is learnt: as asked for, or because it pays.
+
+`auto` first lays a few clean training photos on one another. Only where that goes well, and they really lie
+differently, are all laid on a template and PaDiM fitted with and without; painted defects say what is better.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from models.decision import CLEAN
+from models.errors import DatasetError
+from models.networks.free_fit import FreePadimFit
+from models.networks.padim import PadimFit
+from models.networks.resnet import Trunk, build_resnet50
+from models.quality import QualityGate
+from models.sight import Sight
+from training.alignment import FEWEST_TRIED, MARGIN, ChosenAlignment, Photos, Scores, paint_pairs, scores_of
+from training.config import Alignment, TrainConfig
+from training.paired import auroc_gain
+from training.passes import take_in
+from training.registering import SeenPhotos, register_photos
+from training.synthetic.photos import CleanPhotos
+from training.template import learn_template, spread
+from training.trunk import TrunkWeights
+
+# Clean training photos that are laid on one another to see whether parts move.
+MOST_LAID = 32
+# Parts that are off by no more cells of PaDiM's grid lie still: so much its Gaussians take in.
+_CELLS = 1.0
+# A photo that was stretched further than this cannot be turned.
+_STRETCHED = 1.03
+_CHANCE = 0.05
+
+
+@dataclass(frozen=True)
+class Settled:
+    """How photos are seen.
+
+    Attributes:
+        photos: as the model sees them.
+        gate: the quality gate, with what a photo must reach on the template, if there is one.
+        alignment: what was taken, and why; None where that is still to be found out among the others.
+        remark: why they are not laid on a template, if it was thought of.
+    """
+
+    photos: SeenPhotos
+    gate: QualityGate
+    alignment: ChosenAlignment | None = None
+    remark: str = ""
+
+
+def settle_movement(
+    config: TrainConfig, weights: TrunkWeights, photos: SeenPhotos, gate: QualityGate, device: str
+) -> Settled:
+    """Lay photos on a template where that was asked for, or where `auto` finds that it pays.
+
+    Raises:
+        DatasetError: when it was asked for, and clean photos cannot be laid on one another.
+    """
+    if config.alignment == "register":
+        learnt = learn_template(clean_images(photos))
+        laid, gate = register_photos(photos, learnt, gate, progress=config.progress)
+        return Settled(laid, gate, ChosenAlignment("register", "register", "`register` was asked for.", {}))
+    if config.alignment != "auto":
+        return Settled(photos, gate)
+    if why := _lies_still(config, photos):
+        return Settled(photos, gate, remark=why)
+    held_out = CleanPhotos(
+        photos.split.calibration, photos.images["calibration"], photos.places["calibration"]
+    )
+    pairs = paint_pairs(held_out, config.padim.seed)
+    if weights.random or len(pairs[0]) < FEWEST_TRIED:
+        why = "There is too little to try by whether to lay them on a template: ask for --alignment register."
+        return Settled(photos, gate, remark=why)
+    try:
+        learnt = learn_template(clean_images(photos))
+        laid, new_gate = register_photos(photos, learnt, gate, progress=config.progress)
+    except DatasetError as error:
+        return Settled(photos, gate, remark=f"Not laid on a template. {error.problem}")
+    trunk = build_resnet50(2, weights.state)[0]
+    beside = PadimFit(config.padim), FreePadimFit(config.padim)
+    take_in(trunk, clean_images(photos), beside, device, progress=config.progress)
+    turned = PadimFit(config.padim)
+    take_in(trunk, clean_images(laid), [turned], device, progress=config.progress)
+    models = [fit.finish() for fit in beside]
+    clean, painted = (scores_of(trunk, models, images, device) for images in pairs)
+    own = [_scores_laid(trunk, turned, laid.sight, images, device) for images in pairs]
+    scores: dict[Alignment, Scores] = {
+        "fixed": (clean[0], painted[0]),
+        "free": (clean[1], painted[1]),
+        "register": (own[0], own[1]),
+    }
+    chosen = prefer_register(scores)
+    if chosen.chosen == "register":
+        return Settled(laid, new_gate, chosen)
+    return Settled(photos, gate, remark=f"Not laid on a template. {chosen.why}")
+
+
+def prefer_register(scores: dict[Alignment, Scores]) -> ChosenAlignment:
+    """Take `register` where it is surely better than `fixed`, and no worse than `free` by more than `MARGIN`.
+
+    Between it and `free` painted defects alone do not decide: only it knows what belongs where.
+
+    Args:
+        scores: of each kind, for the same photos unpainted [N] and painted [N], in the same order.
+    """
+    count = len(scores["fixed"][0])
+    is_painted, pairs = [False] * count + [True] * count, [*range(count)] * 2
+    lists = {kind: np.concatenate(both).tolist() for kind, both in scores.items()}
+    found = auroc_gain(lists["fixed"], lists["register"], is_painted, pairs)
+    over_free = auroc_gain(lists["free"], lists["register"], is_painted, pairs)
+    areas: dict[Alignment, float] = {
+        "fixed": found.before,
+        "free": over_free.before,
+        "register": found.before + found.gain,
+    }
+    better = found.chance(beyond=MARGIN) < _CHANCE and over_free.gain >= -MARGIN
+    why = (
+        f"On {count} clean calibration photos, painted defects were told from none with an AUROC of "
+        f"{areas['register']:.3f} once parts were turned back to a template, {areas['free']:.3f} without "
+        f"places and {areas['fixed']:.3f} with places in the photo as it lies"
+    )
+    end = "parts turn or move, and can be turned back." if better else "turning them back gains too little."
+    return ChosenAlignment("auto", "register" if better else "fixed", f"{why}: {end}", areas, count)
+
+
+def clean_images(photos: SeenPhotos) -> npt.NDArray[np.uint8]:
+    """The clean training photos as the model sees them, uint8 [N, H, W, 3], RGB."""
+    clean = np.array([sample.label == CLEAN for sample in photos.split.train], bool)
+    chosen: npt.NDArray[np.uint8] = photos.images["train"][clean]
+    return chosen
+
+
+def _lies_still(config: TrainConfig, photos: SeenPhotos) -> str:
+    """Why photos need not or cannot be laid on a template; empty if it may pay."""
+    images = clean_images(photos)
+    if _stretch(photos) > _STRETCHED:
+        return "Photos are stretched to the shape of the model: turn them back with --alignment register."
+    try:
+        few = learn_template(images[spread(len(images), MOST_LAID)])
+    except DatasetError:
+        return "Clean parts cannot be laid on one another by turning and moving them."
+    if few.moved <= _CELLS * config.padim.stride:
+        return (
+            f"Laid on one another, nine in ten parts are off by {few.moved:.1f} pixels and {few.turned:.0f} "
+            "degrees at most: there is nothing to turn back."
+        )
+    return ""
+
+
+def _stretch(photos: SeenPhotos) -> float:
+    """By what factor photos are stretched to the model's shape, at most."""
+    ratios = [
+        (place.height / place.photo_height) / (place.width / place.photo_width)
+        for place in photos.places["train"]
+    ]
+    return max(max(ratio, 1 / ratio) for ratio in ratios)
+
+
+def _scores_laid(
+    trunk: Trunk, fit: PadimFit, sight: Sight, photos: Photos, device: str
+) -> npt.NDArray[np.float64]:
+    template = sight.template
+    laid = [template.lay(photo, template.register(photo)) if template else photo for photo in photos]
+    scores: npt.NDArray[np.float64] = scores_of(trunk, [fit.finish()], laid, device)[0]
+    return scores
