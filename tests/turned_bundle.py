@@ -37,7 +37,7 @@ def turned_part(
     spot: bool = False,
     seed: int = 0,
 ) -> Pixels:
-    """An L with a hole in it, turned by degrees and moved by shares of the longer side: uint8 RGB [H, W, 3]."""
+    """An L with a hole, turned by degrees and moved by shares of the longer side: uint8 RGB [H, W, 3]."""
     height, width = size
     side = max(size)
     cos, sin = math.cos(math.radians(angle)), math.sin(math.radians(angle))
@@ -90,6 +90,8 @@ def make_turned_bundle(folder: Path, part: str = "bracket") -> Path:
         "quality": quality.model_copy(update={"limits": limits}),
         "registration": Registration(file=TEMPLATE, fan=Fan()),
         "files": files,
+        # As in training: what was stretched cannot be turned.
+        "preprocessing": old.preprocessing.model_copy(update={"max_stretch": 1.0}),
     }
     manifest = old.model_copy(update=changes)
     (path / GOLDEN_RESULTS).write_text(json.dumps(golden_results(path, manifest, photos)))

@@ -65,7 +65,11 @@ def settle_movement(
         return Settled(laid, gate, ChosenAlignment("register", "register", "`register` was asked for.", {}))
     if config.alignment != "auto":
         return Settled(photos, gate)
-    if why := _lies_still(config, photos):
+    if _stretch(photos) > _STRETCHED:
+        why = "Photos are stretched to the shape of the model: turn them back with --alignment register."
+        return Settled(photos, gate, remark=why)
+    images = clean_images(photos)
+    if why := lies_still(images[spread(len(images), MOST_LAID)], config.padim.stride):
         return Settled(photos, gate, remark=why)
     held_out = CleanPhotos(
         photos.split.calibration, photos.images["calibration"], photos.places["calibration"]
@@ -133,16 +137,13 @@ def clean_images(photos: SeenPhotos) -> npt.NDArray[np.uint8]:
     return chosen
 
 
-def _lies_still(config: TrainConfig, photos: SeenPhotos) -> str:
-    """Why photos need not or cannot be laid on a template; empty if it may pay."""
-    images = clean_images(photos)
-    if _stretch(photos) > _STRETCHED:
-        return "Photos are stretched to the shape of the model: turn them back with --alignment register."
+def lies_still(images: npt.NDArray[np.uint8], stride: int) -> str:
+    """Why clean photos, uint8 [N, H, W, 3], need not or cannot be laid on a template; empty if it may pay."""
     try:
-        few = learn_template(images[spread(len(images), MOST_LAID)])
+        few = learn_template(images)
     except DatasetError:
         return "Clean parts cannot be laid on one another by turning and moving them."
-    if few.moved <= _CELLS * config.padim.stride:
+    if few.moved <= _CELLS * stride:
         return (
             f"Laid on one another, nine in ten parts are off by {few.moved:.1f} pixels and {few.turned:.0f} "
             "degrees at most: there is nothing to turn back."

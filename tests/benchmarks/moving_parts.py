@@ -12,8 +12,7 @@ run is kept under DIR and is not done again. Writes its section of docs/accuracy
 import argparse
 import ctypes
 import json
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -28,17 +27,20 @@ from models.networks.padim import PadimFit, Smoothing
 from models.networks.padim_config import PadimConfig
 from models.networks.resnet import LAYER_CHANNELS, Trunk, build_resnet50
 from tests.benchmarks.accuracy_cases import Case, read_case
+from tests.benchmarks.moving_layers import Layers, Seen, look
+from tests.benchmarks.moving_register import register_all
 from tests.benchmarks.report import machine, table, write_section
 from tests.benchmarks.watching import watched
-from training.alignment import decide, paint_pairs
+from training.alignment import decide, paint_pairs, scores_of
 from training.data.samples import Sample
 from training.metrics import auroc
+from training.movement import prefer_register
 from training.rendering.demo import render_parts
 from training.synthetic.photos import CleanPhotos
 from training.trunk import load_trunk
 
 SEED = 0
-LEARNT, GOOD, DEFECTIVE, BATCH = 150, 48, 80, 8
+LEARNT, GOOD, DEFECTIVE = 150, 48, 80
 RENDERED = {"turned": True, "held": False}
 RUNS = (
     "turned:imagenet",
@@ -52,6 +54,7 @@ RUNS = (
 COSTS_OF = ("turned:imagenet", "metal_nut:imagenet")
 METHODS = {
     "fixed": "`fixed`",
+    "register": "`register`",
     "free": "`free`",
     "random 1 %": "memory, 1 % at random",
     "random 10 %": "memory, 10 % at random",
@@ -76,34 +79,6 @@ Fitting, beside the passes through the trunk: CPU seconds and the most memory ta
 
 {ran} Written by `tests/benchmarks/moving_parts.py`.
 """
-
-Layers = list[Tensor]
-
-
-@dataclass(frozen=True)
-class Seen:
-    """What the trunk made of the photos: layers as it gives them, layer1 pooled to layer2's grid, float16."""
-
-    learnt: Layers
-    good: Layers
-    defective: Layers
-
-    @staticmethod
-    def batches(layers: Layers) -> Iterator[Layers]:
-        """Float32 and as the trunk gives them: pooling layer1 once more gives what it was pooled to."""
-        for part in zip(*(torch.split(layer, BATCH) for layer in layers), strict=True):
-            first, *rest = (layer.float() for layer in part)
-            yield [F.interpolate(first, scale_factor=2.0, mode="nearest"), *rest]
-
-
-def look(trunk: Trunk, images: np.ndarray) -> Layers:
-    """Layers of uint8 images [N, H, W, 3]."""
-    found: list[list[Tensor]] = [[], [], []]
-    for batch in torch.split(torch.from_numpy(images), BATCH):
-        layer1, layer2, layer3 = trunk(batch)
-        for kept, layer in zip(found, (F.avg_pool2d(layer1, 2), layer2, layer3), strict=True):
-            kept.append(layer.half())
-    return [torch.cat(kept) for kept in found]
 
 
 def some(samples: list[Sample], count: int) -> list[Sample]:
@@ -196,7 +171,8 @@ def measure(case: Case, trunk: Trunk) -> dict[str, Any]:
     clean = {name: [s for s in part if s.label == CLEAN] for name, part in parts.items()}
     bad = [s for part in parts.values() for s in part if s.label != CLEAN]
     chosen = (some(clean["train"], LEARNT), some(clean["test"], GOOD), some(bad, DEFECTIVE))
-    seen = Seen(*(look(trunk, case._images(samples)) for samples in chosen))
+    images = [case._images(samples) for samples in chosen]
+    seen = Seen(*(look(trunk, each) for each in images))
     result: dict[str, Any] = {}
     models = {}
     for name, make in (("fixed", PadimFit), ("free", FreePadimFit)):
@@ -217,17 +193,35 @@ def measure(case: Case, trunk: Trunk) -> dict[str, Any]:
         area = judged(seen, nearest_of(memory))
         result[name] = {**took, "auroc": area, "kept": memory.nbytes / 1e6}
     held_out = some(clean["calibration"], LEARNT)
-    pairs = paint_pairs(CleanPhotos(held_out, case._images(held_out), case.preprocessing), SEED)
+    places = [case.preprocessing.place(s.height, s.width) for s in held_out]
+    pairs = paint_pairs(CleanPhotos(held_out, case._images(held_out), places), SEED)
     scores = {
-        name: tuple(
-            torch.cat([model(trunk(batch))[1] for batch in torch.split(torch.from_numpy(np.stack(p)), BATCH)])
-            .double()
-            .numpy()
-            for p in pairs
-        )
-        for name, model in models.items()
+        name: tuple(scores_of(trunk, [model], p, "cpu")[0] for p in pairs) for name, model in models.items()
     }
-    return {**result, "auto": decide(scores["fixed"], scores["free"]).summary()}
+    chosen = decide(scores["fixed"], scores["free"]).summary()
+    turned = register_all(images, PadimConfig().stride)
+    if isinstance(turned, str):
+        return {**result, "register": {"why": turned}, "auto": chosen}
+    fit = PadimFit(PadimConfig(seed=SEED))
+    laid = Seen(*(look(trunk, each) for each in turned.laid))
+    give_back_memory()
+    with watched() as took:
+        for layers in laid.batches(laid.learnt):
+            fit.add(layers)
+        model = fit.finish()
+    kept = sum(b.nbytes for b in model.buffers()) / 1e6
+    result["register"] = {
+        **took,
+        "auroc": judged(laid, lambda layers: model(layers)[1]),
+        "kept": kept,
+        **{name: getattr(turned, name) for name in ("refused", "ms", "still")},
+        **{name: getattr(turned.learnt, name) for name in ("lowest", "moved", "turned")},
+    }
+    own = tuple(scores_of(trunk, [model], turned.of(p), "cpu")[0] for p in pairs)
+    preferred = prefer_register({**scores, "register": own}).summary()
+    if not turned.still and preferred["chosen"] == "register":
+        chosen = preferred
+    return {**result, "auto": {**chosen, "image_auroc": preferred["image_auroc"]}}
 
 
 def write(results: dict[str, dict[str, Any]]) -> None:

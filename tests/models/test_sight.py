@@ -47,8 +47,8 @@ def test_a_spot_is_found_where_it_is_on_the_photo(
     assert box.width < 0.3 * max(size)
     on_photo = inspector.photo_map(prepared, outputs)
     row, column = divmod(int(on_photo.argmax()), on_photo.shape[1])
-    scale = size[1] / on_photo.shape[1]
-    assert (column * scale, row * scale) == pytest.approx((x, y), abs=0.08 * max(size))
+    found = column * size[1] / on_photo.shape[1], row * size[0] / on_photo.shape[0]
+    assert found == pytest.approx((x, y), abs=0.08 * max(size))
     assert on_photo.max() == outputs.anomaly_map.max() == answer.anomaly.score
     # The tensor shows the part as the template has it.
     expected = Sight(inspector.manifest.preprocessing).see(turned_part(size=size, spot=True)).tensor
