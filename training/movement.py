@@ -8,15 +8,25 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
 from models.decision import CLEAN
 from models.errors import DatasetError
 from models.networks.free_fit import FreePadimFit
 from models.networks.padim import PadimFit
-from models.networks.resnet import Trunk, build_resnet50
+from models.networks.resnet import build_resnet50
 from models.quality import QualityGate
 from models.sight import Sight
-from training.alignment import FEWEST_TRIED, MARGIN, ChosenAlignment, Photos, Scores, paint_pairs, scores_of
+from training.alignment import (
+    FEWEST_TRIED,
+    MARGIN,
+    ChosenAlignment,
+    Fitted,
+    Photos,
+    Scores,
+    paint_pairs,
+    scores_of,
+)
 from training.config import Alignment, TrainConfig
 from training.paired import auroc_gain
 from training.passes import take_in
@@ -83,23 +93,39 @@ def settle_movement(
         laid, new_gate = register_photos(photos, learnt, gate, progress=config.progress)
     except DatasetError as error:
         return Settled(photos, gate, remark=f"Not laid on a template. {error.problem}")
-    trunk = build_resnet50(2, weights.state)[0]
-    beside = PadimFit(config.padim), FreePadimFit(config.padim)
-    take_in(trunk, clean_images(photos), beside, device, progress=config.progress)
-    turned = PadimFit(config.padim)
-    take_in(trunk, clean_images(laid), [turned], device, progress=config.progress)
-    models = [fit.finish() for fit in beside]
-    clean, painted = (scores_of(trunk, models, images, device) for images in pairs)
-    own = [_scores_laid(trunk, turned, laid.sight, images, device) for images in pairs]
-    scores: dict[Alignment, Scores] = {
-        "fixed": (clean[0], painted[0]),
-        "free": (clean[1], painted[1]),
-        "register": (own[0], own[1]),
-    }
-    chosen = prefer_register(scores)
+    chosen = _try(config, weights, photos, laid, pairs, device)
     if chosen.chosen == "register":
         return Settled(laid, new_gate, chosen)
     return Settled(photos, gate, remark=f"Not laid on a template. {chosen.why}")
+
+
+@torch.inference_mode()
+def _try(
+    config: TrainConfig,
+    weights: TrunkWeights,
+    photos: SeenPhotos,
+    laid: SeenPhotos,
+    pairs: tuple[Photos, Photos],
+    device: str,
+) -> ChosenAlignment:
+    """Fit PaDiM on photos as they lie and laid on a template, and let painted defects say what is better.
+
+    Args:
+        pairs: clean photos as they lie, and the same photos painted.
+    """
+    trunk = build_resnet50(2, weights.state)[0]
+    fixed, free, turned = PadimFit(config.padim), FreePadimFit(config.padim), PadimFit(config.padim)
+    take_in(trunk, clean_images(photos), [fixed, free], device, progress=config.progress)
+    take_in(trunk, clean_images(laid), [turned], device, progress=config.progress)
+    model = turned.finish()
+    models: list[Fitted] = [fixed.finish(), free.finish()]
+    scores: dict[Alignment, list[npt.NDArray[np.float64]]] = {"fixed": [], "free": [], "register": []}
+    for images in pairs:
+        of_fixed, of_free = scores_of(trunk, models, images, device)
+        (of_register,) = scores_of(trunk, [model], _laid(laid.sight, images), device)
+        for kind, own in zip(scores, (of_fixed, of_free, of_register), strict=True):
+            scores[kind].append(own)
+    return prefer_register({kind: (clean, painted) for kind, (clean, painted) in scores.items()})
 
 
 def prefer_register(scores: dict[Alignment, Scores]) -> ChosenAlignment:
@@ -160,10 +186,7 @@ def _stretch(photos: SeenPhotos) -> float:
     return max(max(ratio, 1 / ratio) for ratio in ratios)
 
 
-def _scores_laid(
-    trunk: Trunk, fit: PadimFit, sight: Sight, photos: Photos, device: str
-) -> npt.NDArray[np.float64]:
+def _laid(sight: Sight, photos: Photos) -> Photos:
+    """Photos as they lie, laid on the template: each anew, as the painted ones will be on the line."""
     template = sight.template
-    laid = [template.lay(photo, template.register(photo)) if template else photo for photo in photos]
-    scores: npt.NDArray[np.float64] = scores_of(trunk, [fit.finish()], laid, device)[0]
-    return scores
+    return [template.lay(photo, template.register(photo)) if template else photo for photo in photos]

@@ -23,10 +23,11 @@ _REFERENCES, _TRIED_ON = 5, 16
 _AVERAGED = 64
 # A correlation that says nothing: backgrounds and wrong poses reach it too.
 _CHANCE = 0.6
-# Clean photos that lie further below the median than this many times the usual distance are strays.
-_STRAY = 8.0
-# How far below the least clean photo the limit lies: defective parts must be judged, not refused.
-_ROOM, _REACH = 0.1, 2.0
+# Clean photos that lie further below the median than this many times the usual distance are strays; but not
+# for less than the first, and for certain beyond the second.
+_STRAY, _NEAR, _FAR = 8.0, 0.05, 0.2
+# How far below the least clean photo the limit lies, at least: defective parts must be judged, not refused.
+_ROOM = 0.1
 # Of the clean photos at least so many must fit, or there is no such thing as the template.
 FEWEST_FITTING = 0.9
 # What so many of the clean photos show is judged; over so many shorter sides it fades to the template.
@@ -82,7 +83,7 @@ def learn_template(photos: npt.NDArray[np.uint8]) -> LearntTemplate:
     good = [pose for pose, keep in zip(poses, kept, strict=True) if keep]
     reached = np.array([pose.correlation for pose in good])
     least = float(reached.min())
-    lowest = least - max(_ROOM, _REACH * (float(np.median(reached)) - least))
+    lowest = max(least - max(_ROOM, float(np.median(reached)) - least), min(least, _CHANCE))
     fan = fan_of([pose.angle for pose in good])
     size = template.weight.shape
     moved, turned = _movement(good, fan, size)
@@ -131,8 +132,8 @@ def _fitting(poses: Sequence[Pose]) -> npt.NDArray[np.bool_]:
     """Which of the poses are no strays."""
     reached = np.array([pose.correlation for pose in poses])
     middle = float(np.median(reached))
-    usual = max(float(np.median(np.abs(reached - middle))), 0.005)
-    return np.asarray(reached >= max(_CHANCE, middle - _STRAY * usual))
+    usual = float(np.median(np.abs(reached - middle)))
+    return np.asarray(reached >= max(_CHANCE, middle - min(max(_NEAR, _STRAY * usual), _FAR)))
 
 
 def _mean_of(photos: Pixels, poses: Sequence[Pose]) -> Template:

@@ -1,0 +1,142 @@
+"""`glint train --alignment register` from photos to verdicts: parts at any angle, and what is not one."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from models.bundle import Bundle
+from models.errors import DatasetError
+from models.inspector import Inspector
+from models.mean_part import read_mean
+from models.networks.padim_config import PadimConfig
+from models.preprocessing import Preprocessing
+from models.quality import QualityGate
+from models.sight import TEMPLATE, Sight
+from tests.tiny_bundle import encode
+from tests.training.rendered import SIDE, brackets
+from tests.turned_bundle import turned_part
+from training.config import FinetuneConfig, TrainConfig
+from training.data.samples import Sample
+from training.data.splits import Split
+from training.movement import settle_movement
+from training.registering import SeenPhotos
+from training.rendering.demo import render_parts
+from training.train import Trained, train
+from training.trunk import load_trunk
+
+pytestmark = pytest.mark.slow
+
+
+def config(photos: Path, bundles: Path, **changes: object) -> TrainConfig:
+    given = {
+        "trunk": "none",
+        "image_size": (96, 96),
+        "int8": False,
+        "padim": PadimConfig(dims=8),
+        "finetune": FinetuneConfig("head", epochs=1, views=1, readout_views=1),
+        "alignment": "register",
+    }
+    return TrainConfig(photos=photos, part="bracket", bundles=bundles, progress=False, **{**given, **changes})
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("photos")
+    render_parts(folder, good=26, scratched=0, size=(128, 128), turned=True, progress=False)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def trained(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    """With a photo among the good ones that shows another part."""
+    mixed = tmp_path_factory.mktemp("mixed") / "photos"
+    shutil.copytree(photos, mixed)
+    (mixed / "good" / "stray.png").write_bytes(encode(turned_part(10.0, size=(128, 128))))
+    return train(config(mixed, tmp_path_factory.mktemp("bundles")))
+
+
+def as_they_lie(turned: bool) -> SeenPhotos:
+    counts = {"train": 24, "calibration": 12, "test": 0}
+    firsts = {"train": 0, "calibration": 100, "test": 200}
+    images = {name: brackets(max(n, 1), turned=turned, first=firsts[name])[:n] for name, n in counts.items()}
+    parts = [
+        tuple(Sample(Path(f"{name}{i}"), f"{name}{i}", "clean", f"{name}{i}", SIDE, SIDE) for i in range(n))
+        for name, n in counts.items()
+    ]
+    return SeenPhotos.plain(Split(*parts), Sight(Preprocessing(height=SIDE, width=SIDE)), images)
+
+
+def test_the_bundle_holds_its_template_and_says_so(trained: Trained) -> None:
+    bundle = Bundle.open(trained.bundle.path)
+    manifest = bundle.manifest
+    assert manifest.registration is not None
+    assert manifest.registration.file == TEMPLATE
+    assert manifest.quality is not None
+    assert 0.4 < manifest.quality.limits["registration"].low < 0.95
+    assert manifest.preprocessing.max_stretch == 1.0
+    alignment = manifest.training["alignment"]
+    assert (alignment["asked"], alignment["chosen"]) == ("register", "register")
+    report = (bundle.path / "report.html").read_text(encoding="utf-8")
+    assert "laid on a template" in report
+    assert manifest.calibration is not None
+    assert min(manifest.calibration.readings["registration"]) > 0.7
+
+
+def test_what_is_learnt_is_what_is_served(trained: Trained) -> None:
+    inspector = Inspector.load(trained.bundle.path, "cpu", threads=1)
+    assert inspector.check_golden() == []
+    sight = Sight.of(inspector.bundle)
+    assert sight.template is not None
+    # The mean of the training photos is sharp only where they were laid on the template first.
+    mean = read_mean(inspector.bundle)
+    assert mean is not None
+    assert np.abs(mean.astype(int) - sight.template.picture).mean() < 4.0
+
+
+def test_a_stray_among_the_clean_photos_is_left_out_and_named_or_judged_invalid(trained: Trained) -> None:
+    names = {skipped.name for skipped in trained.dataset.skipped}
+    tested = {sample.name for sample in trained.split.test}
+    assert "good/stray.png" in names | tested
+    inspector = Inspector.load(trained.bundle.path, "cpu", threads=1)
+    answer, _, _ = inspector.inspect(encode(turned_part(77.0, size=(128, 128))))
+    assert answer.verdict == "invalid"
+    assert any(reason.startswith("registration ") for reason in answer.review_reasons)
+
+
+def test_turned_parts_get_a_verdict(photos: Path, trained: Trained) -> None:
+    inspector = Inspector.load(trained.bundle.path, "cpu", threads=1)
+    for path in sorted((photos / "good").glob("*.jpg"))[:8]:
+        answer, prepared, _ = inspector.inspect(path.read_bytes())
+        assert answer.verdict != "invalid", answer.review_reasons
+        assert prepared.place.pose is not None
+
+
+def test_parts_that_cannot_be_laid_on_one_another_end_the_training(photos: Path, tmp_path: Path) -> None:
+    other = tmp_path / "photos" / "good"
+    shutil.copytree(photos / "good", other)
+    for number in range(20):
+        (other / f"l_{number}.png").write_bytes(encode(turned_part(17.0 * number, size=(128, 128))))
+    with pytest.raises(DatasetError, match="--alignment register") as refused:
+        train(config(tmp_path / "photos", tmp_path / "bundles"))
+    assert "--alignment free" in str(refused.value)
+    assert not list((tmp_path / "bundles").rglob("manifest.json"))
+
+
+@pytest.mark.parametrize(("turned", "chosen"), [(True, "register"), (False, None)])
+def test_auto_lays_parts_that_turn_on_a_template_and_none_that_lie_still(
+    turned: bool, chosen: str | None
+) -> None:
+    asked = config(Path("photos"), Path("bundles"), alignment="auto", padim=PadimConfig(dims=24))
+    found = settle_movement(asked, load_trunk("glint"), as_they_lie(turned), QualityGate(limits={}), "cpu")
+    if chosen is None:
+        assert found.alignment is None
+        assert found.photos.sight.template is None
+        assert "nothing to turn back" in found.remark
+        return
+    assert found.alignment is not None
+    assert (found.alignment.asked, found.alignment.chosen) == ("auto", chosen)
+    assert "can be turned back" in found.alignment.why
+    assert found.photos.sight.template is not None
+    assert found.gate.limits["registration"].high == 1.0

@@ -1,0 +1,121 @@
+"""What is learnt to lay photos on: from parts at any angle or that lie still, and not from just anything."""
+
+import cv2
+import numpy as np
+import pytest
+
+from models.errors import DatasetError
+from tests.training.rendered import SIDE, brackets
+from tests.turned_bundle import turned_part
+from training.movement import lies_still, prefer_register
+from training.template import LearntTemplate, fan_of, learn_template
+
+
+@pytest.fixture(scope="module")
+def photos() -> np.ndarray:
+    return brackets(24, turned=True)
+
+
+@pytest.fixture(scope="module")
+def learnt(photos: np.ndarray) -> LearntTemplate:
+    return learn_template(photos)
+
+
+def test_photos_of_turned_parts_become_one_template(photos: np.ndarray, learnt: LearntTemplate) -> None:
+    assert learnt.fitting == 1.0
+    assert learnt.template.fan.half == 180.0
+    assert learnt.turned > 60.0
+    assert learnt.moved > 16.0
+    poses = [learnt.template.register(photo) for photo in photos]
+    assert 0.5 < learnt.lowest < min(pose.correlation for pose in poses)
+    # Laid on it, the parts lie on one another: their edges stay where one alone has them.
+    laid = [learnt.template.lay(photo, pose) for photo, pose in zip(photos, poses, strict=True)]
+    middle = np.s_[:, SIDE // 4 : -SIDE // 4, SIDE // 4 : -SIDE // 4]
+    apart, before = (np.std(np.stack(each)[middle], axis=0).mean() for each in (laid, photos))
+    assert apart < 0.45 * before
+
+
+def test_another_part_of_the_kind_registers_and_what_is_none_does_not(learnt: LearntTemplate) -> None:
+    for photo in brackets(6, turned=True, first=500):
+        assert learnt.template.register(photo).correlation > learnt.lowest
+    other = cv2.resize(turned_part(40.0), (SIDE, SIDE), interpolation=cv2.INTER_AREA)
+    nothing = np.full((SIDE, SIDE, 3), 50, np.uint8)
+    for photo in (other, nothing):
+        assert learnt.template.register(np.asarray(photo, np.uint8)).correlation < learnt.lowest
+
+
+def test_the_part_lies_in_the_middle_and_the_corners_that_few_photos_show_are_not_judged(
+    learnt: LearntTemplate,
+) -> None:
+    bright = np.argwhere(learnt.template.grey > 90)
+    assert (bright.min(axis=0) + bright.max(axis=0)) / 2 == pytest.approx((SIDE / 2, SIDE / 2), abs=4)
+    weight = learnt.template.weight
+    assert weight[0, 0] == weight[-1, -1] == 0
+    assert (weight[tuple(bright.T)] == 255).mean() > 0.98
+
+
+def test_the_same_photos_give_the_same_template(photos: np.ndarray, learnt: LearntTemplate) -> None:
+    again = learn_template(photos)
+    assert again.lowest == learnt.lowest
+    assert again.template.fan == learnt.template.fan
+    assert np.array_equal(again.template.picture, learnt.template.picture)
+    assert np.array_equal(again.template.weight, learnt.template.weight)
+
+
+def test_photos_that_show_nothing_in_common_are_refused_with_a_remedy() -> None:
+    drawn = np.random.default_rng(0).integers(0, 256, (10, 8, 8, 3), dtype=np.uint8)
+    clouds = np.stack([cv2.resize(photo, (SIDE, SIDE), interpolation=cv2.INTER_CUBIC) for photo in drawn])
+    with pytest.raises(DatasetError, match=r"--alignment register: only \d+ of 10 .* --alignment free"):
+        learn_template(clouds)
+    assert "cannot be laid on one another" in lies_still(clouds[:5], stride=8)
+
+
+def test_parts_in_a_holder_lie_still_and_turned_ones_do_not(photos: np.ndarray) -> None:
+    said = lies_still(brackets(12, turned=False), stride=8)
+    assert "nothing to turn back" in said
+    assert lies_still(photos[:12], stride=8) == ""
+
+
+@pytest.mark.parametrize(
+    ("angles", "middle", "half"),
+    [
+        ([-3.0, 0.0, 5.0], 1.0, 19.0),
+        ([175.0, -175.0], 180.0, 20.0),
+        ([10.0], 10.0, 15.0),
+        ([0.0, 90.0, 180.0, 270.0], 0.0, 180.0),
+    ],
+)
+def test_the_fan_covers_the_angles_seen(angles: list[float], middle: float, half: float) -> None:
+    fan = fan_of(angles)
+    assert abs((fan.middle - middle + 180) % 360 - 180) == pytest.approx(0.0)
+    assert fan.half == pytest.approx(half)
+
+
+def scores(apart: float, count: int = 24) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(4)
+    return rng.normal(0, 1, count), rng.normal(apart, 1, count)
+
+
+@pytest.mark.parametrize(
+    ("fixed", "free", "register", "chosen"),
+    [
+        (0.0, 0.0, 4.0, "register"),
+        (0.0, 4.0, 4.0, "register"),
+        (4.0, 4.0, 4.0, "fixed"),
+        (0.0, 4.0, 1.5, "fixed"),
+    ],
+)
+def test_register_must_be_better_than_fixed_and_no_worse_than_free(
+    fixed: float, free: float, register: float, chosen: str
+) -> None:
+    given = {"fixed": scores(fixed), "free": scores(free), "register": scores(register)}
+    found = prefer_register(given)
+    assert found.chosen == chosen
+    assert set(found.image_auroc) == {"fixed", "free", "register"}
+    assert f"{found.image_auroc['register']:.3f}" in found.why
+
+
+def test_a_template_is_whole_where_all_photos_are() -> None:
+    still = learn_template(brackets(12, turned=False))
+    assert (still.template.weight[16:-16, 16:-16] == 255).all()
+    assert still.template.fan.half < 30.0
