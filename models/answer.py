@@ -70,6 +70,11 @@ class ImageFacts(BaseModel):
     media_type: str
     bit_depth: int
     letterboxed: bool = Field(description="Its shape differs from the model's, so borders were added.")
+    pose: tuple[float, float, float, float, float, float] | None = Field(
+        default=None,
+        description="How the part lies against the bundle's template: a rotation and a shift, row by row, "
+        "that take a point (x, y) of it to the photo, in pixels of the model's input. Null without one.",
+    )
 
 
 class Inspection(BaseModel):

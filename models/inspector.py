@@ -166,10 +166,8 @@ class Inspector:
             DeviceError: when the session no longer runs on the provider it was opened on.
             Exception: whatever ONNX Runtime raises.
         """
-        if self._runs is None:
-            probabilities, maps, scores = self._session.run(OUTPUTS, {"image": batch})
-        else:
-            probabilities, maps, scores = self._runs.run(batch)
+        found = self._runs.run(batch) if self._runs else self._session.run(OUTPUTS, {"image": batch})
+        probabilities, maps, scores = found
         prove_provider(self._session, self.provider)
         return [
             Outputs(p, m, float(s)) for p, m, s in zip(probabilities, maps, scores.reshape(-1), strict=True)
@@ -224,6 +222,7 @@ class Inspector:
                 media_type=photo.media_type,
                 bit_depth=photo.bit_depth,
                 letterboxed=prepared.place.letterboxed,
+                pose=prepared.place.pose,
             ),
             timings_ms={stage: round(ms, 3) for stage, ms in timings.items()},
         )

@@ -70,12 +70,16 @@ def spot_at(
     )
 
 
+def template() -> Template:
+    """Of the part as it lies when it is not turned; all of it is judged."""
+    picture = cv2.resize(turned_part(), (SIDE, SIDE), interpolation=cv2.INTER_AREA)
+    return Template(np.asarray(picture, np.uint8), np.full((SIDE, SIDE), 255, np.uint8))
+
+
 def make_turned_bundle(folder: Path, part: str = "bracket") -> Path:
     """Write such a bundle to `folder/<part>/<version>` and return that path."""
     path = make_tiny_bundle(folder, part=part, size=(SIDE, SIDE), mean=True)
-    weight = np.full((SIDE, SIDE), 255, np.uint8)
-    picture = cv2.resize(turned_part(), (SIDE, SIDE), interpolation=cv2.INTER_AREA)
-    (path / TEMPLATE).write_bytes(encode_template(Template(np.asarray(picture, np.uint8), weight)))
+    (path / TEMPLATE).write_bytes(encode_template(template()))
     shutil.rmtree(path / GOLDEN)
     (path / GOLDEN).mkdir()
     photos = {"clean": "golden/clean.png", "anomalous": "golden/anomalous.png"}

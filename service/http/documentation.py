@@ -62,6 +62,7 @@ EXAMPLE_ANSWER: dict[str, Any] = {
         "media_type": "image/jpeg",
         "bit_depth": 8,
         "letterboxed": False,
+        "pose": None,
     },
     "timings_ms": {
         "decode": 3.1,

@@ -1,7 +1,7 @@
 """Where on the part defects lie: how many of them cover each cell of a grid over the model's input."""
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,9 +19,12 @@ from service.statistics.reading import Mask, Read, is_reject
 
 LONGEST_SIDE = 64
 _CHUNK = 500
+# A cell of which a turned drawing covers less is one that it does not touch.
+_TOUCHED = 0.05
 
 # Which inspections, bool [N], and whether there are more than could be taken.
 Asked = tuple[Mask, bool]
+Pose = tuple[float, float, float, float, float, float]
 ReadMask = Callable[[str], bytes | None]
 
 
@@ -50,12 +53,13 @@ class Places:
 class Defect:
     """What is known of a defect's place: (x, y, width, height) of its regions, and the path of its mask.
 
-    `size` is the photo's (height, width).
+    `size` is the photo's (height, width), `pose` how the part lay on the bundle's template, if it has one.
     """
 
     size: tuple[int, int]
     boxes: Sequence[tuple[int, int, int, int]]
     mask: str | None
+    pose: Pose | None = None
 
 
 @dataclass(frozen=True)
@@ -112,9 +116,9 @@ def places_of(found: Found, preprocessing: Preprocessing | None, read_mask: Read
     for defect in defects:
         mask = read_mask(defect.mask) if defect.mask is not None and masks < MOST_MASKS else None
         masks += mask is not None
-        by_mask = mask is not None and grid.of_mask(mask, defect.size)
+        by_mask = mask is not None and grid.of_mask(mask, defect)
         drawn += by_mask
-        placed += by_mask or grid.of_boxes(defect.boxes, defect.size)
+        placed += by_mask or grid.of_boxes(defect)
     return Places(grid.cells, placed, drawn, len(defects) - placed, found.good, found.shortened)
 
 
@@ -128,24 +132,50 @@ class _Grid:
         rows, columns = (max(1, round(side * scale)) for side in self._size)
         self.cells = np.zeros((rows, columns), np.int64)
 
-    def of_boxes(self, boxes: Iterable[tuple[int, int, int, int]], photo: tuple[int, int]) -> bool:
-        """Count the cells that boxes (x, y, width, height) cover, each once; whether there are any."""
+    def of_boxes(self, defect: Defect) -> bool:
+        """Count the cells that the boxes of a defect cover, each once; whether there are any."""
         covered = np.zeros(self.cells.shape, np.bool_)
-        for x, y, width, height in boxes:
-            covered[self._window(photo, (x, y, x + width, y + height))] = True
+        if defect.pose is not None:
+            place = self._place(defect.size)
+            drawn = np.zeros((place.height, place.width), np.float32)
+            across, down = place.width / place.photo_width, place.height / place.photo_height
+            for x, y, width, height in defect.boxes:
+                rows = slice(int(down * y), max(int(down * y) + 1, round(down * (y + height))))
+                drawn[rows, int(across * x) : max(int(across * x) + 1, round(across * (x + width)))] = 1
+            covered = self._turned(drawn, defect.pose, place)
+        else:
+            for x, y, width, height in defect.boxes:
+                covered[self._window(defect.size, (x, y, x + width, y + height))] = True
         self.cells += covered
         return bool(covered.any())
 
-    def of_mask(self, data: bytes, photo: tuple[int, int]) -> bool:
+    def of_mask(self, data: bytes, defect: Defect) -> bool:
         """Count the cells that a mask covers; whether there are any."""
         mask = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE)
         if mask is None:
             return False
-        window = self._window(photo, (0, 0, photo[1], photo[0]))
+        if defect.pose is not None:
+            place = self._place(defect.size)
+            size = (place.width, place.height)
+            small = cv2.resize((mask > 0).astype(np.float32), size, interpolation=cv2.INTER_AREA)
+            covered = self._turned(np.asarray(small, np.float32), defect.pose, place)
+            self.cells += covered
+            return bool(covered.any())
+        window = self._window(defect.size, (0, 0, defect.size[1], defect.size[0]))
         part = self.cells[window]
         small = cv2.resize(mask, (part.shape[1], part.shape[0]), interpolation=cv2.INTER_AREA)
         part += small > 0
         return bool(small.any())
+
+    def _turned(self, drawn: npt.NDArray[np.float32], pose: Pose, place: Placement) -> Mask:
+        """The cells that a drawing at the scale of the input covers once it is laid on the template."""
+        height, width = self._size
+        whole = np.zeros((height, width), np.float32)
+        whole[place.top : place.top + place.height, place.left : place.left + place.width] = drawn
+        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        laid = cv2.warpAffine(whole, np.array(pose).reshape(2, 3), (width, height), flags=flags)
+        size = self.cells.shape[::-1]
+        return np.asarray(cv2.resize(laid, size, interpolation=cv2.INTER_AREA) > _TOUCHED)
 
     def _window(self, photo: tuple[int, int], box: tuple[int, int, int, int]) -> Any:
         """The cells that a box (left, top, right, bottom) of a photo touches."""
@@ -222,4 +252,5 @@ def _defect(row: Any, judged: _Judged | None) -> Defect:
         size=(answer["image"]["height"], answer["image"]["width"]),
         boxes=[(box["x"], box["y"], box["width"], box["height"]) for box in boxes],
         mask=judged.mask if judged else None,
+        pose=answer["image"].get("pose"),
     )
