@@ -165,5 +165,5 @@ def scores_of(trunk: Trunk, models: Sequence[Fitted], photos: Photos, device: st
 def _too_few(count: int) -> str:
     return (
         f"Only {count} clean calibration photos could be tried, and {FEWEST_TRIED} are needed to choose: it "
-        "is assumed that parts lie in about the same place. Where they do not, use --alignment free."
+        "is assumed that parts lie in about the same place. Where not, use --alignment register or free."
     )

@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -52,6 +53,14 @@ def register_all(images: list[Images], stride: int) -> Registered | str:
         refused.append(sum(pose.correlation < learnt.lowest for pose in poses))
         laid.append(np.stack([learnt.template.lay(p, pose) for p, pose in zip(photos, poses, strict=True)]))
     return Registered(learnt, laid, refused, 1e3 * float(np.median(took)), still)
+
+
+def fit_of(found: dict[str, Any]) -> list[str]:
+    """What the table says of a run: how far photos are off, who is refused, and what it costs."""
+    if "why" in found:
+        return ["cannot be laid on one another", "", "", "", ""]
+    _, good, bad = found["refused"]
+    return [f"{found['moved']:.1f}", f"{found['turned']:.0f}", str(good), str(bad), f"{found['ms']:.1f}"]
 
 
 def _timed(template: Template, photo: Images, took: list[float]) -> Pose:
