@@ -18,16 +18,16 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from models.decision import CLEAN
 from models.networks.free_fit import FreePadimFit
-from models.networks.padim import PadimFit, Smoothing
+from models.networks.padim import PadimFit
 from models.networks.padim_config import PadimConfig
-from models.networks.resnet import LAYER_CHANNELS, Trunk, build_resnet50
+from models.networks.resnet import Trunk, build_resnet50
 from tests.benchmarks.accuracy_cases import Case, read_case
 from tests.benchmarks.moving_layers import Layers, Seen, look
+from tests.benchmarks.moving_memory import LARGE, LARGE_FOR, MEMORIES, SEED, bank, nearest_of
 from tests.benchmarks.moving_register import fit_of, register_all
 from tests.benchmarks.report import machine, table, write_section
 from tests.benchmarks.watching import watched
@@ -39,7 +39,6 @@ from training.rendering.demo import render_parts
 from training.synthetic.photos import CleanPhotos
 from training.trunk import load_trunk
 
-SEED = 0
 LEARNT, GOOD, DEFECTIVE = 150, 48, 80
 RENDERED = {"turned": True, "held": False}
 RUNS = (
@@ -69,15 +68,15 @@ holder; 240 good ones each, with scratches, dents and stains. The memory holds p
 (averaged over 3 x 3 cells, 1,536 channels) and takes the distance to the nearest, as PatchCore does: some
 patches at random, or by its greedy coreset (on a projection to 128 dims). All maps are smoothed alike. At
 most {learnt} photos are learnt from, {good} good and {defective} defective ones told apart, on one split.
-`register` is `fixed` on photos laid on a template that was learnt from the photos learnt from. `auto`: what it
-chose, and the AUROCs of painted defects (on a template, without places, with places); where parts lie still it
-does not try the template.
+`register` is `fixed` on photos laid on a template that was learnt from the photos learnt from. `auto`: what
+it chose, and the AUROCs of painted defects (on a template, without places, with places); where parts lie
+still it does not try the template.
 
 {accuracy}
 
-How the template fits: how far nine in ten photos to learn from are off at most, in pixels of the model's input
-and degrees; good and defective photos that would get no verdict since they do not fit it; and what it takes to lay
-a photo on it, on one core, milliseconds.
+How the template fits: how far nine in ten photos to learn from are off at most, in pixels of the model's
+input and degrees; good and defective photos that would get no verdict since they do not fit it; and what it
+takes to lay a photo on it, on one core, milliseconds.
 
 {fits}
 
@@ -93,67 +92,6 @@ def some(samples: list[Sample], count: int) -> list[Sample]:
     """A seeded choice of them."""
     rows = np.random.default_rng(SEED).permutation(len(samples))[:count]
     return [samples[row] for row in sorted(rows.tolist())]
-
-
-def patches(layers: Layers) -> Tensor:
-    """What PatchCore keeps of a batch: [N * h * w, 1536]."""
-    _, layer2, layer3 = (F.avg_pool2d(layer, 3, 1, 1) for layer in layers)
-    wide = F.interpolate(layer3, scale_factor=2.0, mode="bilinear")
-    return torch.cat([layer2, wide], dim=1).permute(0, 2, 3, 1).flatten(0, 2)
-
-
-def bank(seen: Seen) -> Tensor:
-    """The patches of all photos learnt from, float32."""
-    height, width = seen.learnt[1].shape[2:]
-    whole = torch.empty(len(seen.learnt[0]) * height * width, sum(LAYER_CHANNELS[1:]))
-    start = 0
-    for layers in seen.batches(seen.learnt):
-        part = patches(layers)
-        whole[start : start + len(part)] = part
-        start += len(part)
-    return whole
-
-
-def at_random(whole: Tensor, share: float) -> Tensor:
-    """A seeded choice of patches."""
-    generator = torch.Generator().manual_seed(SEED)
-    return whole[torch.randperm(len(whole), generator=generator)[: int(share * len(whole))]]
-
-
-def coreset(whole: Tensor, share: float) -> Tensor:
-    """Greedily, the patch that is farthest from all chosen ones (Roth et al., 2022, algorithm 1)."""
-    generator = torch.Generator().manual_seed(SEED)
-    projected = whole @ (torch.randn(whole.shape[1], 128, generator=generator) / 128**0.5)
-    chosen = [0]
-    nearest = torch.full((len(whole),), float("inf"))
-    length = projected.square().sum(dim=1)
-    for _ in range(int(share * len(whole)) - 1):
-        last = chosen[-1]
-        nearest = torch.minimum(nearest, length + length[last] - 2 * (projected @ projected[last]))
-        chosen.append(int(nearest.argmax()))
-    return whole[chosen]
-
-
-def nearest_of(memory: Tensor) -> Callable[[Layers], Tensor]:
-    """The score [N] of a batch: the largest value of the smoothed map of distances to the memory."""
-    smooth, half = Smoothing(1.0), 0.5 * memory.square().sum(dim=1)
-
-    def score(layers: Layers) -> Tensor:
-        x = patches(layers)
-        squared = [p.square().sum(dim=1) + 2 * (half - p @ memory.T).amin(dim=1) for p in torch.split(x, 784)]
-        maps = torch.cat(squared).clamp(min=0).sqrt().reshape(-1, *layers[1].shape[2:])
-        return smooth(maps).amax(dim=(1, 2))
-
-    return score
-
-
-# Judging by a tenth of the patches takes minutes: it is done where a memory may lead.
-LARGE, LARGE_FOR = 0.1, ("turned",)
-MEMORIES = {
-    "coreset 1 %": (coreset, 0.01),
-    "random 1 %": (at_random, 0.01),
-    "random 10 %": (at_random, LARGE),
-}
 
 
 def give_back_memory() -> None:
@@ -238,11 +176,8 @@ def write(results: dict[str, dict[str, Any]]) -> None:
     for run, found in results.items():
         name, trunk = run.split(":")
         auto = found["auto"]
-        tried = " / ".join(
-            f"{auto['image_auroc'][kind]:.2f}"
-            for kind in ("register", "free", "fixed")
-            if kind in auto["image_auroc"]
-        )
+        of = auto["image_auroc"]
+        tried = " / ".join(f"{of[kind]:.2f}" for kind in ("register", "free", "fixed") if kind in of)
         areas = [found.get(method, {}).get("auroc") for method in METHODS]
         cells = ["" if area is None else f"{area:.3f}" for area in areas]
         accuracy.append([name, trunk, *cells, f"{auto['chosen']} ({tried})"])
@@ -256,15 +191,14 @@ def write(results: dict[str, dict[str, Any]]) -> None:
             took = [f"{own['cpu_seconds']:.1f}", ratio, f"{own['mb']:.0f}", f"{own['kept']:.1f}"]
             costs.append([name, METHODS[method], *took])
     head = ["set", "trunk", *METHODS.values(), "`auto`"]
+    fitted = ["set", "trunk", "off by, px", "turned by, °", "no verdict: good", "defective", "ms"]
     spent = ["set", "method", "CPU s", "of the coreset's", "peak, MB", "kept, MB"]
     text = TEXT.format(
         learnt=LEARNT,
         good=GOOD,
         defective=DEFECTIVE,
         accuracy=table(head, accuracy),
-        fits=table(
-            ["set", "trunk", "off by, px", "turned by, °", "no verdict: good", "defective", "ms"], fits
-        ),
+        fits=table(fitted, fits),
         costs=table(spent, costs),
         ran=f"{machine()}.",
     )
