@@ -94,6 +94,11 @@ class Template:
         """
         return np.asarray(cv2.blendLinear(laid(tensor, pose.matrix), self.picture, *self._shares), np.uint8)
 
+    def prepared(self) -> "Template":
+        """The same, with all tables made that the first photo would wait for."""
+        _ = self._shares, self._fine, self._coarse, self._search
+        return self
+
     @cached_property
     def grey(self) -> Pixels:
         """Luma of the picture, uint8 [H, W]."""

@@ -84,7 +84,7 @@ def _read_template(bundle: Bundle) -> Template | None:
             "Copy the bundle again from where it was made, or train it again with `glint train`.",
         )
     rgba = np.asarray(cv2.cvtColor(found, cv2.COLOR_BGRA2RGBA), np.uint8)
-    return Template(rgba[..., :3].copy(), rgba[..., 3].copy(), registration.fan)
+    return Template(rgba[..., :3].copy(), rgba[..., 3].copy(), registration.fan).prepared()
 
 
 def encode_template(template: Template) -> bytes:

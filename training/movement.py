@@ -4,7 +4,7 @@
 differently, are all laid on a template and PaDiM fitted with and without; painted defects say what is better.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -32,7 +32,7 @@ from training.paired import auroc_gain
 from training.passes import take_in
 from training.registering import SeenPhotos, register_photos
 from training.synthetic.photos import CleanPhotos
-from training.template import learn_template, spread
+from training.template import LearntTemplate, learn_template, spread
 from training.trunk import TrunkWeights
 
 # Clean training photos that are laid on one another to see whether parts move.
@@ -72,7 +72,8 @@ def settle_movement(
     if config.alignment == "register":
         learnt = learn_template(clean_images(photos))
         laid, gate = register_photos(photos, learnt, gate, progress=config.progress)
-        return Settled(laid, gate, ChosenAlignment("register", "register", "`register` was asked for.", {}))
+        why = f"`register` was asked for. {_turned_back(learnt)}"
+        return Settled(laid, gate, ChosenAlignment("register", "register", why, {}))
     if config.alignment != "auto":
         return Settled(photos, gate)
     if _stretch(photos) > _STRETCHED:
@@ -95,7 +96,7 @@ def settle_movement(
         return Settled(photos, gate, remark=f"Not laid on a template. {error.problem}")
     chosen = _try(config, weights, photos, laid, pairs, device)
     if chosen.chosen == "register":
-        return Settled(laid, new_gate, chosen)
+        return Settled(laid, new_gate, replace(chosen, why=f"{chosen.why} {_turned_back(learnt)}"))
     return Settled(photos, gate, remark=f"Not laid on a template. {chosen.why}")
 
 
@@ -175,6 +176,13 @@ def lies_still(images: npt.NDArray[np.uint8], stride: int) -> str:
             "degrees at most: there is nothing to turn back."
         )
     return ""
+
+
+def _turned_back(learnt: LearntTemplate) -> str:
+    return (
+        f"Nine in ten parts are off by {learnt.moved:.1f} pixels and {learnt.turned:.0f} degrees at most "
+        "before they are laid on the template."
+    )
 
 
 def _stretch(photos: SeenPhotos) -> float:

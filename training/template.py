@@ -173,7 +173,8 @@ def _middle(picture: Pixels) -> npt.NDArray[np.float64]:
     steep = cv2.Sobel(smooth, cv2.CV_32F, 1, 0) ** 2 + cv2.Sobel(smooth, cv2.CV_32F, 0, 1) ** 2
     middles = []
     for axis in (0, 1):
-        along = np.cumsum(steep.sum(axis=axis, dtype=np.float64))
+        # A trace everywhere, so that a flat picture has its middle where it is.
+        along = np.cumsum(steep.sum(axis=axis, dtype=np.float64) + 1e-6)
         middles.append(float(np.searchsorted(along, np.array([0.02, 0.98]) * along[-1]).mean()))
     return np.array(middles)
 
