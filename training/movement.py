@@ -30,7 +30,7 @@ from training.alignment import (
 from training.config import Alignment, TrainConfig
 from training.paired import auroc_gain
 from training.passes import take_in
-from training.registering import SeenPhotos, register_photos
+from training.registering import SeenPhotos, announce_left_out, register_photos
 from training.synthetic.photos import CleanPhotos
 from training.template import LearntTemplate, learn_template, spread
 from training.trunk import TrunkWeights
@@ -72,6 +72,7 @@ def settle_movement(
     if config.alignment == "register":
         learnt = learn_template(clean_images(photos))
         laid, gate = register_photos(photos, learnt, gate, progress=config.progress)
+        announce_left_out(laid)
         why = f"`register` was asked for. {_turned_back(learnt)}"
         return Settled(laid, gate, ChosenAlignment("register", "register", why, {}))
     if config.alignment != "auto":
@@ -96,6 +97,7 @@ def settle_movement(
         return Settled(photos, gate, remark=f"Not laid on a template. {error.problem}")
     chosen = _try(config, weights, photos, laid, pairs, device)
     if chosen.chosen == "register":
+        announce_left_out(laid)
         return Settled(laid, new_gate, replace(chosen, why=f"{chosen.why} {_turned_back(learnt)}"))
     return Settled(photos, gate, remark=f"Not laid on a template. {chosen.why}")
 

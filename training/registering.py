@@ -64,10 +64,11 @@ def register_photos(
     """Lay all photos on a template; give them, and the quality gate with what a photo must reach on it.
 
     Photos to learn from and to calibrate on that do not register are left out and named: on the line they
-    would get no verdict. Those of the test stay, so that the report counts them.
+    would get no verdict (`announce_left_out`). Those of the test stay, so that the report counts them.
 
     Raises:
-        DatasetError: when too many clean calibration photos do not register, or too few photos are left.
+        DatasetError: when too many clean calibration photos do not register, or too few photos are left: of
+            good parts, or of a defect to learn.
     """
     sight = replace(photos.sight, template=learnt.template)
     gate = gate.model_copy(
@@ -85,14 +86,18 @@ def register_photos(
             unfit = []
         left_out += [Skipped(samples[row].name, _why(seen[name][row], learnt)) for row in unfit]
         kept[name] = sorted(set(range(len(samples))).difference(unfit))
-    for skipped in left_out:
-        log.warning("Left out: %s: %s", skipped.name, skipped.reason)
     chosen = {name: tuple(part[row] for row in kept[name]) for name, part in photos.split.parts().items()}
     split = Split(chosen["train"], chosen["calibration"], chosen["test"])
     clean = sum(sample.label == CLEAN for part in chosen.values() for sample in part)
     if clean < MIN_CLEAN:
         raise DatasetError(
             f"--alignment register leaves {clean} clean photos, and {MIN_CLEAN} are needed.", REMEDY
+        )
+    if lost := {s.label for s in photos.split.train} - {s.label for s in split.train}:
+        raise DatasetError(
+            f"--alignment register: no training photo of {' or '.join(sorted(lost))} can be laid on the "
+            "template of the clean ones; on the line such parts would get no verdict.",
+            REMEDY,
         )
     shape = photos.images["train"].shape[1:]
     found = {name: [each[row] for row in kept[name]] for name, each in seen.items()}
@@ -111,6 +116,12 @@ def register_photos(
         ),
         gate,
     )
+
+
+def announce_left_out(photos: SeenPhotos) -> None:
+    """Tell which photos could not be laid on the template."""
+    for skipped in photos.left_out:
+        log.warning("Left out: %s: %s", skipped.name, skipped.reason)
 
 
 def write_template(folder: Path, sight: Sight) -> Registration | None:

@@ -11,17 +11,13 @@ from models.errors import DatasetError
 from models.inspector import Inspector
 from models.mean_part import read_mean
 from models.networks.padim_config import PadimConfig
-from models.preprocessing import Preprocessing
 from models.quality import QualityGate
 from models.sight import TEMPLATE, Sight
 from tests.tiny_bundle import encode
-from tests.training.rendered import SIDE, brackets
+from tests.training.rendered import as_they_lie
 from tests.turned_bundle import turned_part
 from training.config import FinetuneConfig, TrainConfig
-from training.data.samples import Sample
-from training.data.splits import Split
 from training.movement import settle_movement
-from training.registering import SeenPhotos
 from training.rendering.demo import render_parts
 from training.train import Trained, train
 from training.trunk import load_trunk
@@ -55,17 +51,6 @@ def trained(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Trained:
     shutil.copytree(photos, mixed)
     (mixed / "good" / "stray.png").write_bytes(encode(turned_part(10.0, size=(128, 128))))
     return train(config(mixed, tmp_path_factory.mktemp("bundles")))
-
-
-def as_they_lie(turned: bool) -> SeenPhotos:
-    counts = {"train": 24, "calibration": 12, "test": 0}
-    firsts = {"train": 0, "calibration": 100, "test": 200}
-    images = {name: brackets(max(n, 1), turned=turned, first=firsts[name])[:n] for name, n in counts.items()}
-    parts = [
-        tuple(Sample(Path(f"{name}{i}"), f"{name}{i}", "clean", f"{name}{i}", SIDE, SIDE) for i in range(n))
-        for name, n in counts.items()
-    ]
-    return SeenPhotos.plain(Split(*parts), Sight(Preprocessing(height=SIDE, width=SIDE)), images)
 
 
 def test_the_bundle_holds_its_template_and_says_so(trained: Trained) -> None:
@@ -129,7 +114,8 @@ def test_auto_lays_parts_that_turn_on_a_template_and_none_that_lie_still(
     turned: bool, chosen: str | None
 ) -> None:
     asked = config(Path("photos"), Path("bundles"), alignment="auto", padim=PadimConfig(dims=24))
-    found = settle_movement(asked, load_trunk("glint"), as_they_lie(turned), QualityGate(limits={}), "cpu")
+    photos, gate = as_they_lie(turned=turned), QualityGate(limits={})
+    found = settle_movement(asked, load_trunk("glint"), photos, gate, "cpu")
     if chosen is None:
         assert found.alignment is None
         assert found.photos.sight.template is None
