@@ -1,4 +1,4 @@
-"""Parts that turn and move in the picture: PaDiM with places, without, and a memory of patches.
+"""Parts that turn and move: PaDiM with places, laid on a template, without, and a memory of patches.
 
     python -m tests.benchmarks.moving_parts DATA --trunk resnet50.safetensors --work DIR [--runs RUN...]
 
