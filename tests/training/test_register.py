@@ -11,18 +11,15 @@ from models.errors import DatasetError
 from models.inspector import Inspector
 from models.mean_part import read_mean
 from models.networks.padim_config import PadimConfig
-from models.quality import QualityGate
 from models.sight import TEMPLATE, Sight
 from tests.tiny_bundle import encode
-from tests.training.rendered import as_they_lie
 from tests.turned_bundle import turned_part
 from training.config import FinetuneConfig, TrainConfig
-from training.movement import settle_movement
 from training.rendering.demo import render_parts
 from training.train import Trained, train
-from training.trunk import load_trunk
 
-pytestmark = pytest.mark.slow
+# A whole training takes 20 s of CPU; `test_registering.py` and `test_sight.py` have what can be seen in less.
+pytestmark = pytest.mark.real
 
 
 def config(photos: Path, bundles: Path, **changes: object) -> TrainConfig:
@@ -107,22 +104,3 @@ def test_parts_that_cannot_be_laid_on_one_another_end_the_training(photos: Path,
         train(config(tmp_path / "photos", tmp_path / "bundles"))
     assert "--alignment free" in str(refused.value)
     assert not list((tmp_path / "bundles").rglob("manifest.json"))
-
-
-@pytest.mark.parametrize(("turned", "chosen"), [(True, "register"), (False, None)])
-def test_auto_lays_parts_that_turn_on_a_template_and_none_that_lie_still(
-    turned: bool, chosen: str | None
-) -> None:
-    asked = config(Path("photos"), Path("bundles"), alignment="auto", padim=PadimConfig(dims=24))
-    photos, gate = as_they_lie(turned=turned), QualityGate(limits={})
-    found = settle_movement(asked, load_trunk("glint"), photos, gate, "cpu")
-    if chosen is None:
-        assert found.alignment is None
-        assert found.photos.sight.template is None
-        assert "nothing to turn back" in found.remark
-        return
-    assert found.alignment is not None
-    assert (found.alignment.asked, found.alignment.chosen) == ("auto", chosen)
-    assert "can be turned back" in found.alignment.why
-    assert found.photos.sight.template is not None
-    assert found.gate.limits["registration"].high == 1.0

@@ -7,7 +7,7 @@ import pytest
 from models.errors import DatasetError
 from tests.training.rendered import SIDE, brackets
 from tests.turned_bundle import turned_part
-from training.movement import lies_still, prefer_register
+from training.movement import lies_still
 from training.template import LearntTemplate, fan_of, learn_template
 
 
@@ -91,27 +91,3 @@ def test_the_fan_covers_the_angles_seen(angles: list[float], middle: float, half
     fan = fan_of(angles)
     assert abs((fan.middle - middle + 180) % 360 - 180) == pytest.approx(0.0)
     assert fan.half == pytest.approx(half)
-
-
-def scores(apart: float, count: int = 24) -> tuple[np.ndarray, np.ndarray]:
-    rng = np.random.default_rng(4)
-    return rng.normal(0, 1, count), rng.normal(apart, 1, count)
-
-
-@pytest.mark.parametrize(
-    ("fixed", "free", "register", "chosen"),
-    [
-        (0.0, 0.0, 4.0, "register"),
-        (0.0, 4.0, 4.0, "register"),
-        (4.0, 4.0, 4.0, "fixed"),
-        (0.0, 4.0, 1.5, "fixed"),
-    ],
-)
-def test_register_must_be_better_than_fixed_and_no_worse_than_free(
-    fixed: float, free: float, register: float, chosen: str
-) -> None:
-    given = {"fixed": scores(fixed), "free": scores(free), "register": scores(register)}
-    found = prefer_register(given)
-    assert found.chosen == chosen
-    assert set(found.image_auroc) == {"fixed", "free", "register"}
-    assert f"{found.image_auroc['register']:.3f}" in found.why
