@@ -139,7 +139,8 @@ class LocalPhotoStore(PhotoStore):
         for _ in range(_TRIES):
             with suppress(FileNotFoundError):
                 return os.open(path, flags, 0o644)
-            with suppress(FileNotFoundError):
+            # `mkdir` says that it exists when it is removed while that is looked into.
+            with suppress(FileNotFoundError, FileExistsError):
                 _make_folder(path.parent)
         return os.open(path, flags, 0o644)
 
