@@ -59,6 +59,19 @@ class AnomalyOpinion(BaseModel):
     limit: float = Field(description="At or above it the anomaly rule fires.")
 
 
+class PartPose(BaseModel):
+    """How a part was turned and moved against its bundle's template."""
+
+    model_config = ConfigDict(frozen=True)
+
+    matrix: tuple[float, float, float, float, float, float] = Field(
+        description="A rotation and a shift, row by row, that take a point (x, y) of the template to the "
+        "photo, both in pixels of the model's input."
+    )
+    height: int = Field(description="Of the model's input, in pixels.")
+    width: int
+
+
 class ImageFacts(BaseModel):
     """The uploaded photo, upright."""
 
@@ -70,10 +83,8 @@ class ImageFacts(BaseModel):
     media_type: str
     bit_depth: int
     letterboxed: bool = Field(description="Its shape differs from the model's, so borders were added.")
-    pose: tuple[float, float, float, float, float, float] | None = Field(
-        default=None,
-        description="How the part lies against the bundle's template: a rotation and a shift, row by row, "
-        "that take a point (x, y) of it to the photo, in pixels of the model's input. Null without one.",
+    pose: PartPose | None = Field(
+        default=None, description="How the part lies against the bundle's template. Null without one."
     )
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from models.answer import ImageFacts, Inspection, Region, inspection_of
+from models.answer import ImageFacts, Inspection, PartPose, Region, inspection_of
 from models.bundle import Bundle
 from models.cuda.options import CudaSettings
 from models.decision import INVALID, Decision, decide, invalid
@@ -222,10 +222,14 @@ class Inspector:
                 media_type=photo.media_type,
                 bit_depth=photo.bit_depth,
                 letterboxed=prepared.place.letterboxed,
-                pose=prepared.place.pose,
+                pose=self._pose(prepared.place),
             ),
             timings_ms={stage: round(ms, 3) for stage, ms in timings.items()},
         )
+
+    def _pose(self, place: Placement) -> PartPose | None:
+        size = self.manifest.preprocessing
+        return place.pose and PartPose(matrix=place.pose, height=size.height, width=size.width)
 
     def _decide(self, prepared: Prepared, outputs: Outputs | None) -> Decision:
         if unfit := refusals(prepared.quality):

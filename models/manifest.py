@@ -224,8 +224,9 @@ class Manifest(_Record):
         if self.registration is not None:
             if self.registration.file not in self.files:
                 raise ValueError(f"the template {self.registration.file} must be a listed file")
-            if self.quality is None or "registration" not in self.quality.limits:
-                raise ValueError("how well photos must fit the template needs a limit")
+            limit = self.quality.limits.get("registration") if self.quality else None
+            if limit is None or limit.low is None or limit.low <= 0.0:
+                raise ValueError("how well photos must fit the template needs a limit above 0")
         if misnamed := [name for name, v in self.variants.items() if name != v.precision]:
             raise ValueError(f"variants must be named after their precision: {', '.join(misnamed)}")
         return self

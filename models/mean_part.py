@@ -29,7 +29,8 @@ def read_mean(bundle: Bundle) -> npt.NDArray[np.uint8] | None:
     """
     if MEAN_PART not in bundle.manifest.files:
         return None
-    found = cv2.imdecode(np.frombuffer(bundle.read(MEAN_PART), np.uint8), cv2.IMREAD_COLOR)
+    data = np.frombuffer(bundle.read(MEAN_PART), np.uint8)
+    found = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
     size = (bundle.manifest.preprocessing.height, bundle.manifest.preprocessing.width)
     if found is None or found.shape[:2] != size:
         raise BundleError(

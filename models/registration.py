@@ -9,7 +9,7 @@ a photo has one pose, whatever thread or process finds it.
 """
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import cv2
@@ -17,13 +17,21 @@ import numpy as np
 import numpy.typing as npt
 
 from models.fan import Fan
+from models.preprocessing import Placement
+from models.resizing import own_part
 
 Pixels = npt.NDArray[np.uint8]
 Matrix = npt.NDArray[np.float64]
 _Plane = npt.NDArray[np.float32]
 
-# The shorter side of the pictures of the coarse search, and of those that a pose is found on in the end.
+# The shorter side, at least, of the pictures of the coarse search, and of those that a pose is found on.
 _COARSE, _FINE = 48, 112
+# Pictures are reduced to so many sixteenths, which leaves whole pixels along both sides.
+_PARTS = 16
+# A photo must show so much of the part: what it does not show nobody can judge.
+WHOLE = 0.99
+# In a template's weight: the part; and what is judged beside it.
+PART, BESIDE = 255, 254
 # A part may lie so far from where the template has it, in shorter sides.
 _REACH = 0.3
 # Poses that are refined a little to see which is the best: a part that is nearly symmetric has several.
@@ -62,8 +70,8 @@ class Template:
 
     Attributes:
         picture: uint8 [H, W, 3], RGB: the mean of clean parts, at the model's input size.
-        weight: uint8 [H, W], 255 where what the photo shows is judged, 0 where the picture stands for it,
-            since too many photos end there.
+        weight: uint8 [H, W], `PART` on the part; beside it `BESIDE` where what the photo shows is judged, and
+            less where the picture stands for it, since too many photos end there.
         fan: at which angles a part is looked for.
     """
 
@@ -71,8 +79,12 @@ class Template:
     weight: Pixels
     fan: Fan = field(default_factory=Fan)
 
-    def register(self, tensor: Pixels) -> Pose:
-        """Find the pose of a photo, uint8 [H, W, 3], RGB, at the model's input size."""
+    def register(self, tensor: Pixels, place: Placement | None = None) -> Pose:
+        """Find the pose of a photo, uint8 [H, W, 3], RGB, at the model's input size.
+
+        `place` says where the photo lies in it; None for everywhere. A photo that does not show the part as a
+        whole has a correlation of 0.
+        """
         grey = np.asarray(cv2.cvtColor(tensor, cv2.COLOR_RGB2GRAY), np.uint8)
         coarse, fine = _reduced(grey, _COARSE), _reduced(grey, _FINE)
         tried = [_refined(self._coarse, coarse, start, _ROUGH, _ROUGH_BLUR) for start in self._search(coarse)]
@@ -84,7 +96,18 @@ class Template:
         if exact is None:
             return NO_POSE
         matrix = _scaled(exact.matrix, grey.shape[0] / fine.shape[0])
+        if not self._shown(matrix, place):
+            return Pose(matrix, 0.0)
         return Pose(matrix, _correlation(self._fine, fine, exact.matrix))
+
+    def _shown(self, matrix: Matrix, place: Placement | None) -> bool:
+        """Whether a photo that lies so shows nearly all of the part."""
+        if not self._part.any():
+            return True
+        height, width = self.weight.shape
+        whole = place or Placement(height, width, 0, 0, height, width, letterboxed=False)
+        own = own_part(replace(whole, pose=pose_of(matrix)), height, width)
+        return float(own[self._part].mean()) >= WHOLE
 
     def lay(self, tensor: Pixels, pose: Pose) -> Pixels:
         """What the model is to see of a photo, uint8 [H, W, 3], RGB, that lies so.
@@ -106,8 +129,12 @@ class Template:
 
     @cached_property
     def _shares(self) -> tuple[_Plane, _Plane]:
-        share = self.weight.astype(np.float32) / np.float32(255)
+        share = np.minimum(self.weight.astype(np.float32) / np.float32(BESIDE), np.float32(1))
         return share, np.float32(1) - share
+
+    @cached_property
+    def _part(self) -> npt.NDArray[np.bool_]:
+        return np.asarray(self.weight == PART)
 
     @cached_property
     def _fine(self) -> _Plane:
@@ -182,6 +209,12 @@ def laid(tensor: Pixels, matrix: Matrix) -> Pixels:
     )
 
 
+def pose_of(matrix: Matrix) -> tuple[float, float, float, float, float, float]:
+    """A pose row by row, as a `Placement` has it."""
+    first, second, third, fourth, fifth, sixth = matrix.ravel().tolist()
+    return first, second, third, fourth, fifth, sixth
+
+
 def after(outer: Matrix, inner: Matrix) -> Matrix:
     """The pose that takes a point to where `outer` takes what `inner` made of it."""
     return np.column_stack([outer[:, :2] @ inner[:, :2], outer[:, :2] @ inner[:, 2] + outer[:, 2]])
@@ -232,9 +265,9 @@ def _turn(angle: float, shape: tuple[int, ...]) -> Matrix:
 
 
 def _reduced(grey: Pixels, side: int) -> _Plane:
-    """The picture as float32, its shorter side `side` pixels unless it is smaller."""
-    scale = min(1.0, side / min(grey.shape))
-    size = (max(1, round(grey.shape[1] * scale)), max(1, round(grey.shape[0] * scale)))
+    """The picture as float32, its shorter side about `side` pixels unless it is smaller."""
+    sixteenths = min(_PARTS, math.ceil(_PARTS * side / min(grey.shape)))
+    size = (max(1, grey.shape[1] * sixteenths // _PARTS), max(1, grey.shape[0] * sixteenths // _PARTS))
     return np.asarray(cv2.resize(grey, size, interpolation=cv2.INTER_AREA), np.float32)
 
 

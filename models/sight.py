@@ -12,7 +12,7 @@ import numpy.typing as npt
 from models.bundle import Bundle
 from models.errors import BundleError
 from models.preprocessing import Placement, Preprocessing
-from models.registration import Template
+from models.registration import PART, Template, pose_of
 
 TEMPLATE = "template.png"
 
@@ -27,7 +27,7 @@ class Seen:
         tensor: uint8 [height, width, 3], RGB.
         place: where the photo lies in it.
         as_it_lies: the tensor before it was laid on the template, which is what the quality gate reads.
-        correlation: with the template, -1..1; None without one.
+        correlation: with the template, -1..1, and 0 where the part is cut off; None without a template.
     """
 
     tensor: Pixels
@@ -61,9 +61,8 @@ class Sight:
         """A resized photo, laid on the template; as it lies without one, or where it does not register."""
         if self.template is None:
             return seen
-        pose = self.template.register(seen.as_it_lies)
-        first, second, third, fourth, fifth, sixth = pose.matrix.ravel().tolist()
-        place = replace(seen.place, pose=(first, second, third, fourth, fifth, sixth))
+        pose = self.template.register(seen.as_it_lies, seen.place)
+        place = replace(seen.place, pose=pose_of(pose.matrix))
         return Seen(self.template.lay(seen.as_it_lies, pose), place, seen.as_it_lies, pose.correlation)
 
     def see(self, pixels: Pixels) -> Seen:
@@ -76,7 +75,7 @@ def _read_template(bundle: Bundle) -> Template | None:
     if registration is None:
         return None
     data = np.frombuffer(bundle.read(registration.file), np.uint8)
-    found = cv2.imdecode(data, cv2.IMREAD_UNCHANGED)
+    found = cv2.imdecode(data, cv2.IMREAD_UNCHANGED) if data.size else None
     size = (bundle.manifest.preprocessing.height, bundle.manifest.preprocessing.width)
     if found is None or found.shape != (*size, 4) or found.dtype != np.uint8:
         raise BundleError(
@@ -84,6 +83,11 @@ def _read_template(bundle: Bundle) -> Template | None:
             "Copy the bundle again from where it was made, or train it again with `glint train`.",
         )
     rgba = np.asarray(cv2.cvtColor(found, cv2.COLOR_BGRA2RGBA), np.uint8)
+    if not (rgba[..., 3] == PART).any():
+        raise BundleError(
+            f"{bundle.path / registration.file} does not say where the part is.",
+            "Train the bundle again with `glint train`.",
+        )
     return Template(rgba[..., :3].copy(), rgba[..., 3].copy(), registration.fan).prepared()
 
 

@@ -13,7 +13,7 @@ from models.bundle import GOLDEN, GOLDEN_RESULTS, Bundle, sha256_of_file, write_
 from models.fan import Fan
 from models.manifest import Registration
 from models.quality import QualityGate, Range
-from models.registration import Template
+from models.registration import BESIDE, PART, Template
 from models.sight import TEMPLATE, encode_template
 from tests.tiny_bundle import encode, golden_results, make_tiny_bundle
 
@@ -71,9 +71,9 @@ def spot_at(
 
 
 def template() -> Template:
-    """Of the part as it lies when it is not turned; all of it is judged."""
-    picture = cv2.resize(turned_part(), (SIDE, SIDE), interpolation=cv2.INTER_AREA)
-    return Template(np.asarray(picture, np.uint8), np.full((SIDE, SIDE), 255, np.uint8))
+    """Of the part as it lies when it is not turned; everything is judged."""
+    picture = np.asarray(cv2.resize(turned_part(), (SIDE, SIDE), interpolation=cv2.INTER_AREA), np.uint8)
+    return Template(picture, np.where(picture[..., 0] > 129, PART, BESIDE).astype(np.uint8))
 
 
 def make_turned_bundle(folder: Path, part: str = "bracket") -> Path:

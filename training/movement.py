@@ -15,6 +15,7 @@ from models.errors import DatasetError
 from models.networks.free_fit import FreePadimFit
 from models.networks.padim import PadimFit
 from models.networks.resnet import build_resnet50
+from models.preprocessing import Placement
 from models.quality import QualityGate
 from models.sight import Sight
 from training.alignment import (
@@ -70,7 +71,7 @@ def settle_movement(
         DatasetError: when it was asked for, and clean photos cannot be laid on one another.
     """
     if config.alignment == "register":
-        learnt = learn_template(clean_images(photos))
+        learnt = learn_template(clean_images(photos), _clean_places(photos))
         laid, gate = register_photos(photos, learnt, gate, progress=config.progress)
         announce_left_out(laid)
         why = f"`register` was asked for. {_turned_back(learnt)}"
@@ -91,7 +92,7 @@ def settle_movement(
         why = "There is too little to try by whether to lay them on a template: ask for --alignment register."
         return Settled(photos, gate, remark=why)
     try:
-        learnt = learn_template(clean_images(photos))
+        learnt = learn_template(images, _clean_places(photos))
         laid, new_gate = register_photos(photos, learnt, gate, progress=config.progress)
     except DatasetError as error:
         return Settled(photos, gate, remark=f"Not laid on a template. {error.problem}")
@@ -164,6 +165,11 @@ def clean_images(photos: SeenPhotos) -> npt.NDArray[np.uint8]:
     clean = np.array([sample.label == CLEAN for sample in photos.split.train], bool)
     chosen: npt.NDArray[np.uint8] = photos.images["train"][clean]
     return chosen
+
+
+def _clean_places(photos: SeenPhotos) -> list[Placement]:
+    given = zip(photos.split.train, photos.places["train"], strict=True)
+    return [place for sample, place in given if sample.label == CLEAN]
 
 
 def lies_still(images: npt.NDArray[np.uint8], stride: int) -> str:

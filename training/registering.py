@@ -99,6 +99,13 @@ def register_photos(
             "template of the clean ones; on the line such parts would get no verdict.",
             REMEDY,
         )
+    defects = [sum(sample.label != CLEAN for sample in each.calibration) for each in (photos.split, split)]
+    if defects[0] and not defects[1]:
+        raise DatasetError(
+            f"--alignment register: none of the {defects[0]} calibration photos of defects can be laid on "
+            "the template of the clean ones; on the line such parts would get no verdict.",
+            REMEDY,
+        )
     shape = photos.images["train"].shape[1:]
     found = {name: [each[row] for row in kept[name]] for name, each in seen.items()}
     return (
@@ -147,8 +154,8 @@ def _fits(seen: Seen, learnt: LearntTemplate) -> bool:
 
 def _why(seen: Seen, learnt: LearntTemplate) -> str:
     return (
-        f"it cannot be laid on the template: its correlation is {seen.correlation or 0.0:.2f}, and "
-        f"{learnt.lowest:.2f} is the least"
+        f"it cannot be laid on the template, or the part is cut off: its correlation is "
+        f"{seen.correlation or 0.0:.2f}, and {learnt.lowest:.2f} is the least"
     )
 
 

@@ -6,7 +6,7 @@ mean takes its place, twice: it has the part's shape without one photo's grain a
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -14,19 +14,22 @@ import numpy.typing as npt
 
 from models.errors import DatasetError
 from models.fan import Fan
-from models.registration import Matrix, Pixels, Pose, Template, after, laid
+from models.preprocessing import Placement
+from models.registration import BESIDE, PART, Matrix, Pixels, Pose, Template, after, laid, pose_of
+from models.resizing import own_part
 from training.ahead import work_ahead
+from training.synthetic.surface import find_surface
 
 # Photos that are tried as the reference, and that each is tried on.
 _REFERENCES, _TRIED_ON = 5, 16
 # Photos that the mean is taken of; more do not make it sharper.
 _AVERAGED = 64
-# A correlation that says nothing: backgrounds and wrong poses reach it too.
-_CHANCE = 0.6
+# A correlation that says nothing: backgrounds, empty pictures and wrong poses reach it too.
+_CHANCE = 0.65
 # Clean photos that lie further below the median than this many times the usual distance are strays; but not
 # for less than the first, and for certain beyond the second.
 _STRAY, _NEAR, _FAR = 8.0, 0.05, 0.2
-# How far below the least clean photo the limit lies, at least: defective parts must be judged, not refused.
+# How far below the least clean photo the limit lies: defective parts must be judged, not refused.
 _ROOM = 0.1
 # Of the clean photos at least so many must fit, or there is no such thing as the template.
 FEWEST_FITTING = 0.9
@@ -37,8 +40,8 @@ _WIDE_GAP, _BESIDE = 120.0, 15.0
 
 
 REMEDY = (
-    "Photograph whole parts of one kind, at one scale and from one side, or train with --alignment free "
-    "(parts that turn or move) or fixed (parts in a holder)."
+    "Photograph whole parts of one kind with some ground around them, at one scale and from one side, or "
+    "train with --alignment free (parts that turn or move) or fixed (parts in a holder)."
 )
 
 
@@ -49,7 +52,7 @@ class LearntTemplate:
     Attributes:
         template: to lay photos on.
         lowest: the smallest correlation at which a photo counts as registered.
-        fitting: share of the clean photos it was learnt from that do, 0..1.
+        fitting: share of the clean photos it was learnt from that do and show the whole part, 0..1.
         moved: how far the parts lie from where they mostly do, in pixels of the model's input: of all but
             one in ten photos no more, at half way from the middle to the nearer border.
         turned: the same in degrees.
@@ -62,8 +65,13 @@ class LearntTemplate:
     turned: float
 
 
-def learn_template(photos: npt.NDArray[np.uint8]) -> LearntTemplate:
+def learn_template(
+    photos: npt.NDArray[np.uint8], places: Sequence[Placement] | None = None
+) -> LearntTemplate:
     """Learn from clean photos, uint8 [N, H, W, 3], RGB, at the model's size; the same photos give the same.
+
+    Args:
+        places: where each photo lies in its picture; None for everywhere.
 
     Raises:
         DatasetError: when they do not fit on one another.
@@ -76,18 +84,27 @@ def learn_template(photos: npt.NDArray[np.uint8]) -> LearntTemplate:
         if not kept.any():
             raise _unlike(0, len(some))
         template = _mean_of(some[kept], [pose for pose, keep in zip(poses, kept, strict=True) if keep])
-    poses = _register(template, photos)
+    size = (template.weight.shape[0], template.weight.shape[1])
+    places = places or [Placement(*size, 0, 0, *size, letterboxed=False)] * len(photos)
+    part = find_surface(template.picture)
+    whole = Template(template.picture, np.where(part, PART, BESIDE).astype(np.uint8))
+    poses = list(work_ahead(lambda row: whole.register(photos[row], places[row]), range(len(photos))))
     kept = _fitting(poses)
     if kept.mean() < FEWEST_FITTING:
         raise _unlike(int(kept.sum()), len(photos))
     good = [pose for pose, keep in zip(poses, kept, strict=True) if keep]
     reached = np.array([pose.correlation for pose in good])
     least = float(reached.min())
-    lowest = max(least - max(_ROOM, float(np.median(reached)) - least), min(least, _CHANCE))
+    lowest = max(least - max(_ROOM, float(np.median(reached)) - least), _CHANCE)
     fan = fan_of([pose.angle for pose in good])
-    size = template.weight.shape
     moved, turned = _movement(good, fan, size)
-    weight = _weight([pose.matrix for pose in good], (size[0], size[1]))
+    laid_at = [
+        replace(place, pose=pose_of(pose.matrix))
+        for place, pose, keep in zip(places, poses, kept, strict=True)
+        if keep
+    ]
+    # Whatever photos end: the part is judged, and one that does not show it gets no verdict.
+    weight = np.where(part, PART, _weight(laid_at, size)).astype(np.uint8)
     return LearntTemplate(
         Template(template.picture, weight, fan),
         lowest=math.floor(1e4 * lowest) / 1e4,
@@ -144,7 +161,7 @@ def _mean_of(photos: Pixels, poses: Sequence[Pose]) -> Template:
     shift[:, 2] = _middle(mean) - (np.array(mean.shape[1::-1]) - 1) / 2
     # Laid anew and not moved: nothing is interpolated twice, and the borders come from the photos.
     mean = _mean(photos, [after(matrix, shift) for matrix in matrices])
-    return Template(mean, np.full(mean.shape[:2], 255, np.uint8))
+    return Template(mean, np.full(mean.shape[:2], BESIDE, np.uint8))
 
 
 def _mean(photos: Pixels, matrices: Sequence[Matrix]) -> Pixels:
@@ -154,16 +171,14 @@ def _mean(photos: Pixels, matrices: Sequence[Matrix]) -> Pixels:
     return np.rint(total / len(photos)).astype(np.uint8)
 
 
-def _weight(matrices: Sequence[Matrix], size: tuple[int, int]) -> Pixels:
+def _weight(places: Sequence[Placement], size: tuple[int, int]) -> Pixels:
     """What nearly all photos show, uint8 [H, W], fading towards where they end."""
-    whole = np.ones(size, np.uint8)
-    flags = cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP
-    seen = sum(cv2.warpAffine(whole, matrix, size[::-1], flags=flags).astype(np.int64) for matrix in matrices)
-    shown = np.asarray(seen >= _SHOWN * len(matrices), np.uint8)
+    seen = sum(own_part(place, *size).astype(np.int64) for place in places)
+    shown = np.asarray(seen >= _SHOWN * len(places), np.uint8)
     # Padded, since the border of the model's input is no place where photos end.
     far = cv2.distanceTransform(cv2.copyMakeBorder(shown, 1, 1, 1, 1, cv2.BORDER_REPLICATE), cv2.DIST_L2, 5)
     share = np.clip(far[1:-1, 1:-1] / (_FADE * min(size)), 0.0, 1.0)
-    return np.asarray(np.rint(255 * share), np.uint8)
+    return np.asarray(np.rint(BESIDE * share), np.uint8)
 
 
 def _middle(picture: Pixels) -> npt.NDArray[np.float64]:
@@ -197,6 +212,6 @@ def spread(count: int, most: int) -> npt.NDArray[np.intp]:
 def _unlike(fitting: int, count: int) -> DatasetError:
     return DatasetError(
         f"--alignment register: only {fitting} of {count} clean training photos can be laid on one another "
-        "by turning and moving them.",
+        "by turning and moving them, with the whole part in the picture.",
         REMEDY,
     )

@@ -75,9 +75,9 @@ class Previews:
         mean = read_mean(bundle)
         if mean is None:
             return None
-        sight = Sight.of(bundle)
 
         def draw() -> Picture:
+            sight = Sight.of(bundle)
             pixels = decode_photo(
                 photo.data, white_level=sight.preprocessing.white_level, limits=self._limits
             ).pixels

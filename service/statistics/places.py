@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from sqlalchemy import ColumnElement, Connection, select
 
+from models.answer import PartPose
 from models.decision import CLEAN
 from models.preprocessing import Placement, Preprocessing
 from service.archive.candidates import JUDGED
@@ -22,9 +23,11 @@ _CHUNK = 500
 # A cell of which a turned drawing covers less is one that it does not touch.
 _TOUCHED = 0.05
 
+# Bundles with a template hardly stretch photos.
+_UNSTRETCHED = 1.03
+
 # Which inspections, bool [N], and whether there are more than could be taken.
 Asked = tuple[Mask, bool]
-Pose = tuple[float, float, float, float, float, float]
 ReadMask = Callable[[str], bytes | None]
 
 
@@ -59,7 +62,7 @@ class Defect:
     size: tuple[int, int]
     boxes: Sequence[tuple[int, int, int, int]]
     mask: str | None
-    pose: Pose | None = None
+    pose: PartPose | None = None
 
 
 @dataclass(frozen=True)
@@ -136,7 +139,7 @@ class _Grid:
         """Count the cells that the boxes of a defect cover, each once; whether there are any."""
         covered = np.zeros(self.cells.shape, np.bool_)
         if defect.pose is not None:
-            place = self._place(defect.size)
+            place = _place_in(defect.pose, defect.size)
             drawn = np.zeros((place.height, place.width), np.float32)
             across, down = place.width / place.photo_width, place.height / place.photo_height
             for x, y, width, height in defect.boxes:
@@ -155,7 +158,7 @@ class _Grid:
         if mask is None:
             return False
         if defect.pose is not None:
-            place = self._place(defect.size)
+            place = _place_in(defect.pose, defect.size)
             size = (place.width, place.height)
             small = cv2.resize((mask > 0).astype(np.float32), size, interpolation=cv2.INTER_AREA)
             covered = self._turned(np.asarray(small, np.float32), defect.pose, place)
@@ -167,15 +170,17 @@ class _Grid:
         part += small > 0
         return bool(small.any())
 
-    def _turned(self, drawn: npt.NDArray[np.float32], pose: Pose, place: Placement) -> Mask:
+    def _turned(self, drawn: npt.NDArray[np.float32], pose: PartPose, place: Placement) -> Mask:
         """The cells that a drawing at the scale of the input covers once it is laid on the template."""
-        height, width = self._size
+        height, width = pose.height, pose.width
         whole = np.zeros((height, width), np.float32)
         whole[place.top : place.top + place.height, place.left : place.left + place.width] = drawn
         flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-        laid = cv2.warpAffine(whole, np.array(pose).reshape(2, 3), (width, height), flags=flags)
+        laid = cv2.warpAffine(whole, np.array(pose.matrix).reshape(2, 3), (width, height), flags=flags)
         size = self.cells.shape[::-1]
-        return np.asarray(cv2.resize(laid, size, interpolation=cv2.INTER_AREA) > _TOUCHED)
+        shares = cv2.resize(laid, size, interpolation=cv2.INTER_AREA)
+        # However small a drawing is, it lies somewhere.
+        return np.asarray(shares > min(_TOUCHED, 0.5 * float(shares.max())))
 
     def _window(self, photo: tuple[int, int], box: tuple[int, int, int, int]) -> Any:
         """The cells that a box (left, top, right, bottom) of a photo touches."""
@@ -245,6 +250,11 @@ def _judged(connection: Connection, ids: Sequence[str]) -> dict[str, _Judged]:
     return found
 
 
+def _place_in(pose: PartPose, photo: tuple[int, int]) -> Placement:
+    """Where a photo lay in the input of the bundle that found its pose, which may be another one by now."""
+    return Preprocessing(height=pose.height, width=pose.width, max_stretch=_UNSTRETCHED).place(*photo)
+
+
 def _defect(row: Any, judged: _Judged | None) -> Defect:
     answer = json.loads(row.answer)
     boxes = [region["box"] for region in answer["regions"]]
@@ -252,5 +262,5 @@ def _defect(row: Any, judged: _Judged | None) -> Defect:
         size=(answer["image"]["height"], answer["image"]["width"]),
         boxes=[(box["x"], box["y"], box["width"], box["height"]) for box in boxes],
         mask=judged.mask if judged else None,
-        pose=answer["image"].get("pose"),
+        pose=PartPose.model_validate(pose) if (pose := answer["image"].get("pose")) else None,
     )

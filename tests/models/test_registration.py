@@ -10,7 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.fan import Fan
-from models.registration import Matrix, Pixels, Template, after, laid
+from models.preprocessing import Placement
+from models.registration import BESIDE, PART, Matrix, Pixels, Template, after, laid
+from tests.turned_bundle import turned_part
 from training.rendering.demo import render_photo
 
 SIZE = 160
@@ -40,8 +42,8 @@ def moved(photo: Pixels, pose: Matrix) -> Pixels:
 
 
 def whole(picture: Pixels, fan: Fan | None = None) -> Template:
-    """A template of which everything is judged."""
-    return Template(picture, np.full(picture.shape[:2], 255, np.uint8), fan or Fan())
+    """A template of which everything is judged, wherever the part is."""
+    return Template(picture, np.full(picture.shape[:2], BESIDE, np.uint8), fan or Fan())
 
 
 def off(found: Matrix, true: Matrix) -> float:
@@ -78,6 +80,34 @@ def test_a_turn_and_a_shift_are_found(
     # Laid back, the part lies where the template has it.
     back = laid(moved(centred, true), pose.matrix)[40:-40, 40:-40].astype(int)
     assert np.abs(back - centred[40:-40, 40:-40]).mean() < 8.0
+
+
+def test_a_part_that_the_border_cuts_off_does_not_register(centred: Pixels) -> None:
+    weight = np.where(grey_of(centred) > 90, PART, BESIDE).astype(np.uint8)
+    template = Template(centred, weight)
+    for right in (0.0, 20.0):
+        assert template.register(moved(centred, turn(30.0, right))).correlation > 0.9
+    cut = moved(centred, turn(30.0, 50.0))
+    assert whole(centred).register(cut).correlation > 0.9, "what there is of it fits"
+    assert template.register(cut).correlation == 0.0
+    # Nor does one that ends where the photo ends inside the model's input.
+    place = Placement(SIZE, 60, 0, 50, SIZE, 60, letterboxed=True)
+    assert template.register(moved(centred, turn(30.0)), place).correlation == 0.0
+
+
+@pytest.mark.parametrize("size", [(160, 208), (208, 160), (208, 240)])
+def test_on_pictures_of_any_shape_poses_are_as_exact(size: tuple[int, int]) -> None:
+    middle = (np.array(size[::-1]) - 1) / 2
+    photo = turned_part(0.0, size=size)
+    for angle in (30.0, 135.0):
+        cos, sin = math.cos(math.radians(angle)), math.sin(math.radians(angle))
+        rotation = np.array([[cos, -sin], [sin, cos]])
+        true = np.column_stack([rotation, middle - rotation @ middle + (9.0, -6.0)])
+        turned = cv2.warpAffine(photo, true, size[::-1], borderMode=cv2.BORDER_REPLICATE)
+        found = whole(photo).register(np.asarray(turned, np.uint8)).matrix
+        around = middle + 40.0 * np.array([[1, 0], [0, 1], [-1, 0], [0, -1]])
+        apart = around @ (found - true)[:, :2].T + (found - true)[:, 2]
+        assert np.linalg.norm(apart, axis=1).max() < 0.35
 
 
 def test_another_part_of_the_kind_in_another_light_is_laid_on_it(template: Template) -> None:

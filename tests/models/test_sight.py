@@ -15,7 +15,7 @@ from models.inspector import Inspector
 from models.manifest import Manifest
 from models.mean_part import draw_difference
 from models.preprocessing import Placement, Preprocessing
-from models.registration import Template
+from models.registration import BESIDE, Template
 from models.resizing import map_on_photo, own_part, turned_back
 from models.sight import TEMPLATE, Sight, encode_template
 from tests.tiny_bundle import clean_photo, encode, make_tiny_bundle
@@ -53,6 +53,7 @@ def test_a_spot_is_found_where_it_is_on_the_photo(
     # The tensor shows the part as the template has it.
     expected = Sight(inspector.manifest.preprocessing).see(turned_part(size=size, spot=True)).tensor
     middle = np.s_[SIDE // 4 : -SIDE // 4, SIDE // 4 : -SIDE // 4]
+    # Letterboxed, it is smaller in the template's place than the template, which is of square photos.
     if size[0] == size[1]:
         off = np.abs(prepared.tensor[middle].astype(int) - expected[middle]).mean()
         assert off < 5.0
@@ -175,14 +176,37 @@ def test_a_template_that_was_altered_or_has_another_size_is_refused(bundle: Path
         Inspector.load(path, "cpu", threads=1)
 
 
-@pytest.mark.parametrize("change", ["file", "limit"])
+def test_a_template_without_a_part_and_an_empty_file_are_refused(tmp_path: Path) -> None:
+    path = make_turned_bundle(tmp_path)
+    nowhere = Template(turned_part(size=(SIDE, SIDE)), np.full((SIDE, SIDE), BESIDE, np.uint8))
+    for data, reason in (
+        (encode_template(nowhere), "does not say where the part is"),
+        (b"", "is no picture"),
+    ):
+        (path / TEMPLATE).write_bytes(data)
+        manifest = Bundle.open(path, verify=False).manifest
+        files = {**manifest.files, TEMPLATE: sha256_of_file(path / TEMPLATE)}
+        write_manifest(path, manifest.model_copy(update={"files": files}))
+        with pytest.raises(BundleError, match=reason):
+            Inspector.load(path, "cpu", threads=1)
+
+
+def test_a_part_that_the_border_cuts_off_is_invalid(inspector: Inspector) -> None:
+    answer, _, _ = inspector.inspect(encode(turned_part(20.0, 0.42, 0.0)))
+    assert answer.verdict == "invalid"
+    assert any(reason.startswith("registration ") for reason in answer.review_reasons)
+
+
+@pytest.mark.parametrize("change", ["file", "limit", "no limit at all"])
 def test_a_manifest_whose_template_is_unlisted_or_without_a_limit_is_refused(
     inspector: Inspector, change: str
 ) -> None:
     raw = inspector.manifest.model_dump()
     if change == "file":
         del raw["files"][TEMPLATE]
-    else:
+    elif change == "limit":
         del raw["quality"]["limits"]["registration"]
+    else:
+        raw["quality"]["limits"]["registration"]["low"] = 0.0
     with pytest.raises(ValueError, match="template"):
         Manifest.model_validate(raw)
