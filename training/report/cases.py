@@ -3,6 +3,7 @@
 import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -14,7 +15,10 @@ from models.inspector import Inspector, Outputs
 from models.resizing import resize
 from training.data.samples import Sample, read_mask
 from training.summary import Record
-from training.suspects import Suspect
+
+if TYPE_CHECKING:
+    # It loads torch, which `glint limits` does without.
+    from training.suspects import Suspect
 
 SHOWN = 6
 SHOWN_CLASSES = 4
@@ -94,7 +98,7 @@ def catches_gallery(inspector: Inspector, records: Sequence[Record]) -> Gallery:
     return _gallery(inspector, heading, f"The catch with the middle score.{more}", chosen)
 
 
-def suspects_gallery(inspector: Inspector, suspects: Sequence[Suspect]) -> Gallery:
+def suspects_gallery(inspector: Inspector, suspects: "Sequence[Suspect]") -> Gallery:
     """Photos that were learnt from as good and stand out among them."""
     limit = inspector.manifest.limits.anomaly
     remark = (

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from markupsafe import Markup
 
@@ -34,8 +35,11 @@ from training.report.tables import (
 )
 from training.report.templates import template
 from training.summary import Metrics, Record, summarise
-from training.suspects import Suspect
 from training.synthetic.photos import PaintedPhoto, PaintedPhotos
+
+if TYPE_CHECKING:
+    # It loads torch, which `glint limits` does without.
+    from training.suspects import Suspect
 
 _SKIPPED_SHOWN = 200
 
@@ -82,7 +86,7 @@ def write_report(
     dataset: Dataset,
     splits: Mapping[str, Sequence[Sample]],
     history: Sequence[Mapping[str, float]],
-    suspects: Sequence[Suspect] = (),
+    suspects: "Sequence[Suspect]" = (),
     comparison: Compared | NotCompared | None = None,
     painted: PaintedPhotos | None = None,
     stand_ins: Sequence[PaintedPhoto] = (),
