@@ -39,8 +39,11 @@ def share(count: int, total: int, confidence: float = CONFIDENCE) -> Share:
     return Share(count, total, count / total, *interval(count, total, confidence))
 
 
-def interval(count: int, total: int, confidence: float = CONFIDENCE) -> tuple[float, float]:
-    """The Clopper-Pearson interval of `count` of `total`, for 0 <= count <= total and total >= 1."""
+def interval(count: float, total: int, confidence: float = CONFIDENCE) -> tuple[float, float]:
+    """The Clopper-Pearson interval of `count` of `total`, for 0 <= count <= total and total >= 1.
+
+    A `count` between two whole numbers is what is left of one where photos are counted by their groups.
+    """
     tail = (1.0 - confidence) / 2.0
     low = _root(lambda p: beta_cdf(p, count, total - count + 1) - tail) if count else 0.0
     high = _root(lambda p: beta_cdf(p, count + 1, total - count) - (1.0 - tail)) if count < total else 1.0

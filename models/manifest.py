@@ -56,6 +56,8 @@ class LimitOrigin(_Record):
             or the limit was set by hand, the share that the photos let expect.
         supported: the smallest share that the number of photos can support, 1 / (n_good + 1).
         n_good, n_defective: held-out photos it was chosen on.
+        n_groups: how many groups the good ones are of, each of which counts once in the interval; None where
+            that is not known.
         false_rejects: share of those good photos at or above the limit.
         note: in plain words, what the photos can and cannot support; empty when all is well.
         max_escapes: the share of defective parts that both rules together may pass, if that was asked for.
@@ -69,6 +71,7 @@ class LimitOrigin(_Record):
     false_rejects: RateInterval
     note: str = ""
     max_escapes: float | None = None
+    n_groups: int | None = None
 
 
 class LimitOrigins(_Record):

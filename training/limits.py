@@ -10,7 +10,7 @@ by the rounding of another graph. A wider margin would let more defects pass, an
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 
@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from models.decision import Limits, Typical
-from models.manifest import HeatmapScale, LimitOrigin, LimitOrigins
+from models.manifest import HeatmapScale, LimitOrigin, LimitOrigins, RateInterval
 from models.variants import SCORE_TOLERANCE
 from training.metrics import auroc, rate_interval
 
@@ -44,13 +44,24 @@ Flags = npt.NDArray[np.bool_]
 class HeldOutScores:
     """What the two rules see on held-out photos: scores [N] each, and which photos are defective.
 
-    `defect_probability` is None for a model without defect classes; `names` are the photos' names, if known.
+    `defect_probability` is None for a model without defect classes; `names` are the photos' names, if known,
+    and `groups` what each belongs to: photos of one group are alike. Without, each stands alone.
     """
 
     anomaly: Scores
     defect_probability: Scores | None
     defective: Flags
     names: tuple[str, ...] = ()
+    groups: tuple[Hashable, ...] = ()
+
+    def claimed(self, fired: Flags, kind: Flags) -> RateInterval:
+        """The share of the photos of a kind for which something fired, both bool [N], with its interval."""
+        return rate_interval(int(fired[kind].sum()), int(kind.sum()), self.n_groups(kind))
+
+    def n_groups(self, kind: Flags) -> int:
+        """How many groups the photos of a kind, bool [N], are of."""
+        rows = np.flatnonzero(kind).tolist()
+        return len({self.groups[row] for row in rows}) if self.groups else len(rows)
 
 
 @dataclass(frozen=True)
@@ -71,13 +82,13 @@ def choose_limits(scores: HeldOutScores, max_false_rejects: float) -> ChosenLimi
     target = max_false_rejects if scores.defect_probability is None else max_false_rejects / 2
     anomaly, anomaly_origin = _anomaly_limit(scores.anomaly, scores.defective, target)
     note = _decisive_photo(scores, scores.anomaly, lambda s, d: _anomaly_limit(s, d, target)[0])
-    anomaly_origin = _noted(anomaly_origin, note)
+    anomaly_origin = _counted(_noted(anomaly_origin, note), scores, scores.anomaly >= anomaly)
     classifier, classifier_origin = None, None
     if scores.defect_probability is not None:
         seen = scores.defect_probability
         classifier, classifier_origin = _classifier_limit(seen, scores.defective, target)
         note = _decisive_photo(scores, seen, lambda s, d: _classifier_limit(s, d, target)[0])
-        classifier_origin = _noted(classifier_origin, note)
+        classifier_origin = _counted(_noted(classifier_origin, note), scores, seen >= classifier)
     return ChosenLimits(
         limits=Limits(classifier=classifier, anomaly=anomaly, typical=typical_of(scores)),
         origins=LimitOrigins(classifier=classifier_origin, anomaly=anomaly_origin),
@@ -176,6 +187,24 @@ def _noted(origin: LimitOrigin, note: str) -> LimitOrigin:
     return origin.model_copy(update={"note": f"{origin.note} {note}".strip()})
 
 
+def _counted(origin: LimitOrigin, scores: HeldOutScores, fired: Flags) -> LimitOrigin:
+    """With photos counted by their groups; said where that leaves few of them."""
+    groups = scores.n_groups(~scores.defective)
+    claimed = scores.claimed(fired, ~scores.defective)
+    counted = origin.model_copy(update={"false_rejects": claimed, "n_groups": groups})
+    return _noted(counted, few_groups(origin.n_good, groups))
+
+
+def few_groups(photos: int, groups: int) -> str:
+    """In plain words what it means that photos are alike; empty where most stand alone."""
+    if groups > 0.5 * photos:
+        return ""
+    return (
+        f"The {photos} held-out good photos are of {groups} groups, and photos of a group tend to be "
+        f"rejected together: the interval counts {groups}. Photos of more groups narrow it."
+    )
+
+
 def conformal_quantile(good: Scores, target: float) -> float:
     """The smallest limit that at most `target` of future good parts reach; at most just above the largest."""
     # Without the rounding of 600 * 0.81, which is 486.00000000000006.
@@ -229,6 +258,7 @@ def held_out_scores(
     defect_probability: Sequence[float] | None,
     defective: Sequence[bool],
     names: Sequence[str] = (),
+    groups: Sequence[Hashable] = (),
 ) -> HeldOutScores:
     """Gather the scores of held-out photos, one entry a photo."""
     probabilities = None if defect_probability is None else np.asarray(defect_probability, dtype=np.float64)
@@ -237,4 +267,5 @@ def held_out_scores(
         defect_probability=probabilities,
         defective=np.asarray(defective, dtype=bool),
         names=tuple(names),
+        groups=tuple(groups),
     )

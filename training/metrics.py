@@ -52,15 +52,23 @@ def roc_curve(scores: npt.NDArray[np.float64], defective: npt.NDArray[np.bool_])
     return false_rejects, caught
 
 
-def rate_interval(count: int, total: int) -> RateInterval:
+def rate_interval(count: int, total: int, groups: int | None = None) -> RateInterval:
     """The rate `count / total` with its exact 95 % interval (Clopper and Pearson, Biometrika 1934).
 
+    Photos of one part, or of one place of the camera, tend to be rejected together, and many of them say
+    little more than one. How much more cannot be told from few groups, so nothing is taken for granted: the
+    effective number of photos (Korn and Graubard, Survey Methodology 24, 1998) is then that of the groups.
+
+    Args:
+        groups: how many groups the photos are of, each of which counts once; None where each stands alone.
+
     Raises:
-        ValueError: without any trial, or unless 0 <= count <= total.
+        ValueError: without any trial, or unless 0 <= count <= total and 0 < groups <= total.
     """
-    if total < 1 or not 0 <= count <= total:
-        raise ValueError(f"no rate of {count} out of {total}")
-    low, high = interval(count, total)
+    effective = total if groups is None else groups
+    if not 1 <= effective <= total or not 0 <= count <= total:
+        raise ValueError(f"no rate of {count} out of {total} in {groups} groups")
+    low, high = interval(count if effective == total else count * effective / total, effective)
     return RateInterval(rate=count / total, low=low, high=high)
 
 

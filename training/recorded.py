@@ -39,8 +39,13 @@ def graph_scores(sha256: str, inspection: Inspection) -> GraphScores:
     )
 
 
-def held_out(photos: Iterable[PhotoScores], classes: Sequence[str]) -> HeldOutScores:
-    """The calibration photos among these, as limits are chosen on them; those without scores are left out."""
+def held_out(
+    photos: Iterable[PhotoScores], classes: Sequence[str], groups: Mapping[str, str] | None = None
+) -> HeldOutScores:
+    """The calibration photos among these, as limits are chosen on them; those without scores are left out.
+
+    `groups` has that of each photo by its sha256; where it is not known, photos stand alone.
+    """
     seen = [(p, p.anomaly) for p in photos if p.split == "calibration"]
     scored = [(photo, anomaly) for photo, anomaly in seen if anomaly is not None]
     defect = [min(1.0, max(0.0, 1.0 - photo.probabilities[0])) for photo, _ in scored]
@@ -49,6 +54,7 @@ def held_out(photos: Iterable[PhotoScores], classes: Sequence[str]) -> HeldOutSc
         defect_probability=np.array(defect, dtype=np.float64) if len(classes) > 1 else None,
         defective=np.array([photo.label != CLEAN for photo, _ in scored], dtype=bool),
         names=tuple(photo.file for photo, _ in scored),
+        groups=tuple((groups or {}).get(photo.sha256, photo.sha256) for photo, _ in scored),
     )
 
 

@@ -84,7 +84,8 @@ def plan_limits(path: Path, asked: Targets | HandSet, defect_rate: float | None 
     bundle = Bundle.open(path)
     manifest = bundle.manifest
     photos = tuple(read_photo_scores(bundle))
-    scores = held_out(photos, manifest.classes)
+    groups = {record.sha256: record.group for record in bundle.splits() if record.group}
+    scores = held_out(photos, manifest.classes, groups)
     if not len(scores.defective) or scores.defective.all():
         raise BundleError(f"{path} keeps no score of a good calibration photo.", "Train it again.")
     conflict = ""

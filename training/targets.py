@@ -20,10 +20,10 @@ from training.limits import (
     HeldOutScores,
     Scores,
     choose_limits,
+    few_groups,
     heatmap_scale,
     typical_of,
 )
-from training.metrics import rate_interval
 
 BY_HAND = "set by hand"
 BY_ESCAPES = "conformal, for escapes"
@@ -56,7 +56,8 @@ class Outcome:
 
     Attributes:
         rejected, passed: good photos that are rejected and defective ones that are passed.
-        false_rejects, escapes: the same as shares with exact intervals; None without such photos.
+        false_rejects, escapes: the same as shares with intervals, in which photos of a group count once; None
+            without such photos.
         expected_false_rejects, expected_escapes: the share of future parts to expect at most (conformal).
     """
 
@@ -64,14 +65,8 @@ class Outcome:
     n_good: int
     passed: int
     n_defective: int
-
-    @property
-    def false_rejects(self) -> RateInterval | None:
-        return rate_interval(self.rejected, self.n_good) if self.n_good else None
-
-    @property
-    def escapes(self) -> RateInterval | None:
-        return rate_interval(self.passed, self.n_defective) if self.n_defective else None
+    false_rejects: RateInterval | None
+    escapes: RateInterval | None
 
     @property
     def expected_false_rejects(self) -> float:
@@ -85,12 +80,14 @@ class Outcome:
 def outcome_of(scores: HeldOutScores, limits: Limits) -> Outcome:
     """Count what limits do."""
     rejected = _rejected(scores, limits)
-    good = ~scores.defective
+    good, bad = ~scores.defective, scores.defective
     return Outcome(
         rejected=int(rejected[good].sum()),
         n_good=int(good.sum()),
-        passed=int((~rejected[scores.defective]).sum()),
-        n_defective=int(scores.defective.sum()),
+        passed=int((~rejected[bad]).sum()),
+        n_defective=int(bad.sum()),
+        false_rejects=scores.claimed(rejected, good) if good.any() else None,
+        escapes=scores.claimed(~rejected, bad) if bad.any() else None,
     )
 
 
@@ -247,7 +244,7 @@ def _with_origins(
     fired = [scores.anomaly >= limits.anomaly]
     if limits.classifier is not None and scores.defect_probability is not None:
         fired.append(scores.defect_probability >= limits.classifier)
-    anomaly, *classifier = [_origin(each, scores.defective, method, note, max_escapes) for each in fired]
+    anomaly, *classifier = [_origin(scores, each, method, note, max_escapes) for each in fired]
     return ChosenLimits(
         limits=limits,
         origins=LimitOrigins(classifier=classifier[0] if classifier else None, anomaly=anomaly),
@@ -255,16 +252,19 @@ def _with_origins(
     )
 
 
-def _origin(fired: Flags, defective: Flags, method: str, note: str, max_escapes: float | None) -> LimitOrigin:
-    good = fired[~defective]
+def _origin(
+    scores: HeldOutScores, fired: Flags, method: str, note: str, max_escapes: float | None
+) -> LimitOrigin:
+    good = fired[~scores.defective]
     return LimitOrigin(
         method=method,
         target=(int(good.sum()) + 1) / (len(good) + 1),
         supported=1.0 / (len(good) + 1),
         n_good=len(good),
-        n_defective=int(defective.sum()),
-        false_rejects=rate_interval(int(good.sum()), len(good)),
-        note=note,
+        n_defective=int(scores.defective.sum()),
+        n_groups=scores.n_groups(~scores.defective),
+        false_rejects=scores.claimed(fired, ~scores.defective),
+        note=f"{note} {few_groups(len(good), scores.n_groups(~scores.defective))}".strip(),
         max_escapes=max_escapes,
     )
 

@@ -74,6 +74,7 @@ def glint(case: Case, trunk: Path, work: Path) -> Result:
         "caught": _caught_scratches(records) if case.name == "metal_nut" else None,
         "claimed": _false_rejects(kept["calibration"]),
         "found": _false_rejects(kept["test"]),
+        "groups": len({sample.group for sample in case.split.calibration if sample.label == CLEAN}),
         "invalid": trained.metrics.n_invalid,
         **took,
     }

@@ -93,14 +93,15 @@ def honesty(results: list[Result]) -> str:
     for result in _products(results):
         for rule, (rejected, n) in result["found"].items():
             before, of = result["claimed"][rule]
-            claim = rate_interval(before, of)
+            groups = result["groups"]
+            claim = rate_interval(before, of, groups)
             inside = claim.low <= rejected / n <= claim.high
             rows.append(
                 [
                     result["set"],
                     str(result["seed"]),
                     rule,
-                    f"{before} of {of}",
+                    f"{before} of {of}" + (f" in {groups} groups" if groups < of else ""),
                     f"{100 * claim.low:.1f}-{100 * claim.high:.1f} %",
                     f"{rejected} of {n} ({100 * rejected / n:.1f} %)",
                     "yes" if inside else "**no**",

@@ -25,6 +25,23 @@ def test_no_more_held_out_good_photos_reach_the_limit_than_the_target_allows(goo
     assert chosen.origins.anomaly.false_rejects.rate == pytest.approx(reached / len(good))
 
 
+def test_photos_of_few_groups_claim_no_more_than_their_groups_can() -> None:
+    rng = np.random.default_rng(0)
+    good, p = rng.gamma(9.0, 2.0, 60).tolist(), rng.uniform(0.0, 0.2, 60).tolist()
+    alone, grouped = (
+        choose_limits(held_out_scores(good, p, [False] * 60, groups=groups), 0.02).origins
+        for groups in ((), [row % 3 for row in range(60)])
+    )
+    for rule in ("anomaly", "classifier"):
+        before, after = getattr(alone, rule), getattr(grouped, rule)
+        assert (before.n_groups, after.n_groups) == (60, 3)
+        assert before.false_rejects.high < 0.2
+        assert after.false_rejects.high > 0.7
+        assert after.false_rejects.rate == before.false_rejects.rate
+        assert "are of 3 groups" in after.note
+        assert "groups" not in before.note
+
+
 def test_enough_photos_meet_the_target_on_new_photos() -> None:
     rng = np.random.default_rng(0)
     shares = []

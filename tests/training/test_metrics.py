@@ -84,10 +84,31 @@ def test_rate_interval_holds_the_rate(case: tuple[int, int]):
     assert 0.0 <= interval.low <= interval.rate <= interval.high <= 1.0
 
 
-@pytest.mark.parametrize(("count", "total"), [(0, 0), (-1, 5), (6, 5)])
-def test_rate_interval_refuses_what_is_no_rate(count: int, total: int):
+def test_photos_of_a_group_count_once_in_the_interval():
+    assert rate_interval(0, 61, groups=3) == rate_interval(0, 3)
+    assert rate_interval(4, 40, groups=40) == rate_interval(4, 40)
+    grouped = rate_interval(4, 40, groups=10)
+    assert grouped.rate == 0.1
+    assert (grouped.low, grouped.high) == (rate_interval(1, 10).low, rate_interval(1, 10).high)
+    # Between whole numbers it lies between theirs.
+    between = rate_interval(6, 40, groups=10)
+    assert rate_interval(1, 10).high < between.high < rate_interval(2, 10).high
+
+
+@given(st.integers(1, 60).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n), st.integers(1, n))))
+def test_fewer_groups_never_narrow_the_interval(case: tuple[int, int, int]):
+    alone, grouped = rate_interval(*case[:2]), rate_interval(*case)
+    assert grouped.low <= alone.low + 1e-9
+    assert grouped.high >= alone.high - 1e-9
+    assert grouped.low <= grouped.rate <= grouped.high
+
+
+@pytest.mark.parametrize(
+    ("count", "total", "groups"), [(0, 0, None), (-1, 5, 5), (6, 5, 5), (1, 5, 0), (1, 5, 6)]
+)
+def test_rate_interval_refuses_what_is_no_rate(count: int, total: int, groups: int | None):
     with pytest.raises(ValueError, match="out of"):
-        rate_interval(count, total)
+        rate_interval(count, total, groups)
 
 
 def test_shrinking_a_mask_keeps_half_covered_cells():
