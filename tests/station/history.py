@@ -5,6 +5,7 @@ import uuid
 from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import insert
 
@@ -21,7 +22,10 @@ _BAD = (11, 12)  # shifts ago
 
 
 def add_history(folder: Path, shifts: int = 30, each: int = 180, seed: int = 5) -> None:
-    """Record copies of what is in the archive over the last shifts; in two of them a tool was blunt."""
+    """Record copies of what is in the archive over the last shifts; in two of them a tool was blunt.
+
+    What was recorded when follows the plant's shifts, so that they show it at any time of the day.
+    """
     archive = Archive(Settings.of(archive=str(folder), archive_free_bytes=0))
     archive.start()
     try:
@@ -35,12 +39,22 @@ def add_history(folder: Path, shifts: int = 30, each: int = 180, seed: int = 5) 
         archive.close()
 
 
+def _start_of_shift(now: datetime) -> datetime:
+    """When the shift began that `now` is in: those of the tests' plant change at 6, 14 and 22 o'clock."""
+    local = now.astimezone(ZoneInfo("Europe/Berlin"))
+    hours = (local.hour - 6) % 8
+    return now - timedelta(hours=hours, minutes=local.minute, seconds=local.second)
+
+
 def _copies(
     clean: list[Record], rejects: list[Record], shifts: int, each: int, chance: random.Random
 ) -> list[Record]:
     copies = []
     now = datetime.now(UTC) - timedelta(minutes=5)
+    current = _start_of_shift(now)
     for ago in range(shifts):
+        begin = current - ago * _SHIFT
+        length = now - current if ago == 0 else _SHIFT
         for number in range(each):
             share = _BAD_REJECTS if ago in _BAD else _REJECTS
             model = chance.choice(rejects if chance.random() < share else clean)
@@ -51,7 +65,7 @@ def _copies(
                 replace(
                     model,
                     id=new_id,
-                    time=now - ago * _SHIFT - _SHIFT * number / each,
+                    time=begin + length * (number + 0.5) / each,
                     camera=chance.choice(["cam1", "cam2", "cam3"]),
                     score=min(high, max(low, shifted)),
                     request_key=None,
