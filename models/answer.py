@@ -6,6 +6,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from models.decision import Decision, Limits
+from models.preprocessing import Affine
 from models.quality import Reading
 
 
@@ -64,7 +65,7 @@ class PartPose(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    matrix: tuple[float, float, float, float, float, float] = Field(
+    matrix: Affine = Field(
         description="A rotation and a shift, row by row, that take a point (x, y) of the template to the "
         "photo, both in pixels of the model's input."
     )

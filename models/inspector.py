@@ -65,7 +65,6 @@ class Inspector:
         self.bundle = bundle
         self.manifest = bundle.manifest
         self.sight = Sight.of(bundle)
-        self._size = (self.manifest.preprocessing.height, self.manifest.preprocessing.width)
         self.variant = variant or Choice("fp32", self.manifest.variants["fp32"].file, "it was asked for")
         self.provider = opened.provider
         self.provider_fallback = opened.fallback
@@ -150,7 +149,7 @@ class Inspector:
         if self._runs is not None:
             self._runs.prepare(size)
         else:
-            self.run(np.zeros((size, *self._size, 3), dtype=np.uint8))
+            self.run(np.zeros((size, *self.manifest.preprocessing.size, 3), dtype=np.uint8))
 
     def stage(self, photos: Sequence[npt.NDArray[np.uint8]], size: int) -> npt.NDArray[np.uint8] | None:
         """Copy photos, uint8 [H, W, 3], to where the GPU takes a batch of `size` from; give that batch.
@@ -228,8 +227,8 @@ class Inspector:
         )
 
     def _pose(self, place: Placement) -> PartPose | None:
-        size = self.manifest.preprocessing
-        return place.pose and PartPose(matrix=place.pose, height=size.height, width=size.width)
+        height, width = self.manifest.preprocessing.size
+        return place.pose and PartPose(matrix=place.pose, height=height, width=width)
 
     def _decide(self, prepared: Prepared, outputs: Outputs | None) -> Decision:
         if unfit := refusals(prepared.quality):
@@ -248,7 +247,7 @@ class Inspector:
 
     def photo_map(self, prepared: Prepared, outputs: Outputs) -> npt.NDArray[np.float32]:
         """The anomaly map over the photo itself: float32 [h, w] at about the model's scale."""
-        return map_on_photo(outputs.anomaly_map, self._size, prepared.place)
+        return map_on_photo(outputs.anomaly_map, self.manifest.preprocessing.size, prepared.place)
 
     def overlay(self, prepared: Prepared, outputs: Outputs) -> npt.NDArray[np.uint8]:
         """The heatmap overlay, uint8 RGB, at the photo's aspect."""
@@ -256,7 +255,9 @@ class Inspector:
 
     def encoded_overlay(self, prepared: Prepared, outputs: Outputs, form: OverlayFormat = "jpeg") -> bytes:
         """The heatmap overlay as a file, with the raw map inside it; see `models.heat_map`."""
-        heat = HeatMap(outputs.anomaly_map, self._size, prepared.place, self.manifest.heatmap)
+        heat = HeatMap(
+            outputs.anomaly_map, self.manifest.preprocessing.size, prepared.place, self.manifest.heatmap
+        )
         return attach_map(encode_picture(self.overlay(prepared, outputs), form), form, heat)
 
     def inspect(self, data: bytes, limits: PhotoLimits | None = None) -> tuple[Inspection, Prepared, Outputs]:
@@ -288,7 +289,7 @@ class Inspector:
 
     def _check_graph(self) -> None:
         remedy = "Train the bundle again with `glint train`."
-        size = [*self._size, 3]
+        size = [*self.manifest.preprocessing.size, 3]
         found = [list(node.shape[1:]) for node in self._session.get_inputs()]
         if found != [size]:
             raise BundleError(

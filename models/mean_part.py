@@ -1,11 +1,10 @@
 """The mean of the clean training photos, which a bundle may hold, and how a photo differs from it."""
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
 from models.bundle import Bundle
-from models.errors import BundleError
+from models.bundle_pictures import read_picture
 from models.resizing import turned_back
 from models.sight import Sight
 
@@ -29,15 +28,7 @@ def read_mean(bundle: Bundle) -> npt.NDArray[np.uint8] | None:
     """
     if MEAN_PART not in bundle.manifest.files:
         return None
-    data = np.frombuffer(bundle.read(MEAN_PART), np.uint8)
-    found = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
-    size = (bundle.manifest.preprocessing.height, bundle.manifest.preprocessing.width)
-    if found is None or found.shape[:2] != size:
-        raise BundleError(
-            f"{bundle.path / MEAN_PART} is no picture of {size[1]} x {size[0]} pixels.",
-            "Copy the bundle again from where it was made, or train it again with `glint train`.",
-        )
-    return np.asarray(cv2.cvtColor(found, cv2.COLOR_BGR2RGB), np.uint8)
+    return read_picture(bundle, MEAN_PART, 3)
 
 
 def draw_difference(

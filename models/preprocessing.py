@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 DEFAULT_AREA = 224 * 224
 SIZE_MULTIPLE = 16
 
+# A rotation and a shift, row by row: x' = a x + b y + c, y' = d x + e y + f, in pixels.
+Affine = tuple[float, float, float, float, float, float]
+
 
 @dataclass(frozen=True)
 class Placement:
@@ -32,7 +35,7 @@ class Placement:
     height: int
     width: int
     letterboxed: bool
-    pose: tuple[float, float, float, float, float, float] | None = None
+    pose: Affine | None = None
 
 
 class Preprocessing(BaseModel):
@@ -53,6 +56,11 @@ class Preprocessing(BaseModel):
     width: int = Field(ge=SIZE_MULTIPLE, multiple_of=SIZE_MULTIPLE)
     white_level: int = Field(default=65535, ge=255, le=65535)
     max_stretch: float = Field(default=1.2, ge=1.0)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """The model's input (height, width), in pixels."""
+        return self.height, self.width
 
     def place(self, photo_height: int, photo_width: int) -> Placement:
         """Say where a photo of this size goes in the input."""

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from models.fan import Fan
-from models.preprocessing import Placement
+from models.preprocessing import Affine, Placement
 from models.resizing import own_part
 
 Pixels = npt.NDArray[np.uint8]
@@ -117,9 +117,13 @@ class Template:
         """
         return np.asarray(cv2.blendLinear(laid(tensor, pose.matrix), self.picture, *self._shares), np.uint8)
 
+    def turn_back(self, tensor: Pixels) -> Pixels:
+        """What the model is to see of a photo, uint8 [H, W, 3], RGB, wherever its part lies."""
+        return self.lay(tensor, self.register(tensor))
+
     def prepared(self) -> "Template":
         """The same, with all tables made that the first photo would wait for."""
-        _ = self._shares, self._fine, self._coarse, self._search
+        _ = self._shares, self._part, self._fine, self._coarse, self._search
         return self
 
     @cached_property
@@ -209,7 +213,7 @@ def laid(tensor: Pixels, matrix: Matrix) -> Pixels:
     )
 
 
-def pose_of(matrix: Matrix) -> tuple[float, float, float, float, float, float]:
+def pose_of(matrix: Matrix) -> Affine:
     """A pose row by row, as a `Placement` has it."""
     first, second, third, fourth, fifth, sixth = matrix.ravel().tolist()
     return first, second, third, fourth, fifth, sixth

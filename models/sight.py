@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from models.bundle import Bundle
+from models.bundle_pictures import read_picture
 from models.errors import BundleError
 from models.preprocessing import Placement, Preprocessing
 from models.registration import PART, Template, pose_of
@@ -74,15 +75,7 @@ def _read_template(bundle: Bundle) -> Template | None:
     registration = bundle.manifest.registration
     if registration is None:
         return None
-    data = np.frombuffer(bundle.read(registration.file), np.uint8)
-    found = cv2.imdecode(data, cv2.IMREAD_UNCHANGED) if data.size else None
-    size = (bundle.manifest.preprocessing.height, bundle.manifest.preprocessing.width)
-    if found is None or found.shape != (*size, 4) or found.dtype != np.uint8:
-        raise BundleError(
-            f"{bundle.path / registration.file} is no picture of {size[1]} x {size[0]} pixels with a weight.",
-            "Copy the bundle again from where it was made, or train it again with `glint train`.",
-        )
-    rgba = np.asarray(cv2.cvtColor(found, cv2.COLOR_BGRA2RGBA), np.uint8)
+    rgba = read_picture(bundle, registration.file, 4)
     if not (rgba[..., 3] == PART).any():
         raise BundleError(
             f"{bundle.path / registration.file} does not say where the part is.",

@@ -19,7 +19,7 @@ from models.networks.padim import Padim
 from models.networks.resnet import Trunk
 from training.anomaly import Choice, TrainingPhotos, fit_padim
 from training.config import Alignment, AlignmentOption, TrainConfig
-from training.paired import auroc_gain
+from training.paired import Gain, auroc_gain
 from training.passes import layers_of, take_in
 from training.synthetic.kinds import KINDS
 from training.synthetic.photos import CleanPhotos
@@ -119,11 +119,9 @@ def decide(fixed: Scores, free: Scores) -> ChosenAlignment:
         fixed, free: what each scores the same photos, unpainted [N] and painted [N], in the same order.
     """
     count = len(fixed[0])
-    is_painted, pairs = [False] * count + [True] * count, [*range(count)] * 2
-    before, after = (np.concatenate(scores).tolist() for scores in (fixed, free))
-    found = auroc_gain(before, after, is_painted, pairs)
+    found = painted_gain(fixed, free)
     areas: dict[Alignment, float] = {"fixed": found.before, "free": found.before + found.gain}
-    sure = found.chance(beyond=MARGIN) < _CHANCE
+    sure = is_sure(found)
     measured = (
         f"On {count} clean calibration photos, painted defects were told from none with an AUROC of "
         f"{areas['free']:.3f} without places and {areas['fixed']:.3f} with a place for everything"
@@ -135,6 +133,19 @@ def decide(fixed: Scores, free: Scores) -> ChosenAlignment:
     else:
         why = f"{measured}: parts lie in about the same place."
     return ChosenAlignment("auto", "free" if sure else "fixed", why, areas, count)
+
+
+def painted_gain(before: Scores, after: Scores) -> Gain:
+    """How much better `after` tells painted photos from the same photos unpainted."""
+    count = len(before[0])
+    is_painted, pairs = [False] * count + [True] * count, [*range(count)] * 2
+    first, second = (np.concatenate(scores).tolist() for scores in (before, after))
+    return auroc_gain(first, second, is_painted, pairs)
+
+
+def is_sure(gain: Gain) -> bool:
+    """Whether it is more than `MARGIN`, and hardly by chance."""
+    return gain.chance(beyond=MARGIN) < _CHANCE
 
 
 def paint_pairs(held_out: CleanPhotos, seed: int) -> tuple[Photos, Photos]:

@@ -23,6 +23,7 @@ from models.networks.resnet import Trunk
 from training.data.samples import Sample
 from training.paired import auroc_gain
 from training.passes import layers_of, take_in
+from training.spread import spread
 
 # Fewer say nothing; more of either kind would cost more than they tell.
 FEWEST_DEFECTS = 10
@@ -64,10 +65,15 @@ class TrainingPhotos:
 
 @dataclass(frozen=True)
 class Choice:
-    """What PaDiM was fitted with, nothing left open, and why embeddings keep their length or not."""
+    """What PaDiM was fitted with, nothing left open, and why embeddings keep their length or not.
+
+    `scores` are float32 [N], of each good photo as if it had not been learnt from; None where no choice
+    was made on all of them.
+    """
 
     config: PadimConfig
     why: str
+    scores: npt.NDArray[np.float32] | None = None
 
 
 @torch.inference_mode()
@@ -105,10 +111,11 @@ def fit_padim(
     good = photos.good
     take_in(trunk, good, [*fits, *([beside] if beside else [])], device, progress=progress)
     models = [fit.finish() for fit in fits]
-    chosen = 0
+    chosen, scores = 0, None
     if len(models) > 1:
-        chosen, why = _choose(trunk, models, photos, device)
-    return models[chosen], Choice(replace(configs[chosen], regularisation=config.ridge(len(good))), why)
+        chosen, why, scores = _choose(trunk, models, photos, device)
+    taken = replace(configs[chosen], regularisation=config.ridge(len(good)))
+    return models[chosen], Choice(taken, why, scores)
 
 
 def left_out(distances: Tensor, photos: int) -> Tensor:
@@ -132,18 +139,24 @@ def left_out(distances: Tensor, photos: int) -> Tensor:
     return (scale * squared / rest).sqrt().to(distances.dtype)
 
 
-def _choose(trunk: Trunk, models: list[Padim], photos: TrainingPhotos, device: str) -> tuple[int, str]:
-    """Which of two models, the second with embeddings of one length, and why."""
+def left_out_maps(model: Padim, layers: Sequence[Tensor], photos: int) -> Tensor:
+    """Anomaly maps [N, h, w] of photos that `model` was fitted on, each as if not learnt from."""
+    maps: Tensor = model.smooth(left_out(model.distances(layers), photos))
+    return maps
+
+
+def _choose(
+    trunk: Trunk, models: list[Padim], photos: TrainingPhotos, device: str
+) -> tuple[int, str, npt.NDArray[np.float32] | None]:
+    """Which of two models, the second with embeddings of one length, why, and its `Choice.scores`."""
     n_good = int((~photos.defective).sum())
-    good, bad = (_spread(np.flatnonzero(kind)) for kind in (~photos.defective, photos.defective))
+    good, bad = (_few(np.flatnonzero(kind)) for kind in (~photos.defective, photos.defective))
     scores: list[list[float]] = [[], []]
-    for rows, held_out in ((good, True), (bad, False)):
+    for rows, learnt in ((good, True), (bad, False)):
         for layers in layers_of(trunk, photos.images[rows], device):
             for own, model in zip(scores, models, strict=True):
-                distances = model.distances(layers)
-                if held_out:
-                    distances = left_out(distances, n_good)
-                own += model.smooth(distances).amax(dim=(1, 2)).tolist()
+                left = left_out_maps(model, layers, n_good).amax(dim=(1, 2)) if learnt else model(layers)[1]
+                own += left.tolist()
     rows = np.concatenate([good, bad])
     groups = [photos.groups[row] for row in rows]
     found = auroc_gain(scores[0], scores[1], photos.defective[rows].tolist(), groups)
@@ -152,10 +165,10 @@ def _choose(trunk: Trunk, models: list[Padim], photos: TrainingPhotos, device: s
         f"embeddings brought to one length tell {len(bad)} training photos of defects from {len(good)} good "
         f"ones with AUROC {found.before + found.gain:.3f} instead of {found.before:.3f}"
     )
-    return int(clear), why if clear else f"{why}, which is no clear gain"
+    of_good = np.array(scores[int(clear)][: len(good)], np.float32) if len(good) == n_good else None
+    return int(clear), why if clear else f"{why}, which is no clear gain", of_good
 
 
-def _spread(rows: Rows) -> Rows:
-    """At most `MOST_JUDGED`, evenly."""
-    chosen: Rows = rows[np.linspace(0, len(rows) - 1, min(len(rows), MOST_JUDGED)).astype(int)]
+def _few(rows: Rows) -> Rows:
+    chosen: Rows = rows[spread(len(rows), MOST_JUDGED)]
     return chosen

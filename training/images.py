@@ -25,7 +25,7 @@ def load_images(
     def load(sample: Sample) -> npt.NDArray[np.uint8]:
         return preprocessing.apply(read_photo(sample.path, white_level=preprocessing.white_level).pixels)
 
-    images = np.empty((len(samples), preprocessing.height, preprocessing.width, 3), dtype=np.uint8)
+    images = np.empty((len(samples), *preprocessing.size, 3), dtype=np.uint8)
     with ThreadPoolExecutor(usable_cores()) as pool:
         loaded = track(pool.map(load, samples), "Reading photos", total=len(samples), enabled=progress)
         for index, image in enumerate(loaded):

@@ -90,7 +90,7 @@ def train_networks(
     good = [sample for sample in split.train if sample.label == CLEAN]
     suspects = []
     if isinstance(padim, Padim):
-        suspects = find_suspects(trunk, padim, good, learnt_from.good, device)
+        suspects = find_suspects(trunk, padim, good, learnt_from.good, device, choice.scores)
     own_head = head.cpu() if len(classes) > 1 else None
     return Networks(trunk.cpu(), own_head, padim.cpu(), choice, alignment, history, suspects)
 

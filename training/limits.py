@@ -80,15 +80,17 @@ def choose_limits(scores: HeldOutScores, max_false_rejects: float) -> ChosenLimi
     is no classifier).
     """
     target = max_false_rejects if scores.defect_probability is None else max_false_rejects / 2
-    anomaly, anomaly_origin = _anomaly_limit(scores.anomaly, scores.defective, target)
-    note = _decisive_photo(scores, scores.anomaly, lambda s, d: _anomaly_limit(s, d, target)[0])
-    anomaly_origin = _counted(_noted(anomaly_origin, note), scores, scores.anomaly >= anomaly)
+    support = _support(int((~scores.defective).sum()), target)
+    anomaly, method = _anomaly_limit(scores.anomaly, scores.defective, target)
+    decisive = _decisive_photo(scores, scores.anomaly, lambda s, d: _anomaly_limit(s, d, target)[0])
+    anomaly_origin = origin_of(scores, scores.anomaly >= anomaly, method, target, [support, decisive])
     classifier, classifier_origin = None, None
     if scores.defect_probability is not None:
         seen = scores.defect_probability
-        classifier, classifier_origin = _classifier_limit(seen, scores.defective, target)
-        note = _decisive_photo(scores, seen, lambda s, d: _classifier_limit(s, d, target)[0])
-        classifier_origin = _counted(_noted(classifier_origin, note), scores, seen >= classifier)
+        classifier, method = _classifier_limit(seen, scores.defective, target)
+        decisive = _decisive_photo(scores, seen, lambda s, d: _classifier_limit(s, d, target)[0])
+        notes = [support, _weakness(seen, scores.defective), decisive]
+        classifier_origin = origin_of(scores, seen >= classifier, method, target, notes)
     return ChosenLimits(
         limits=Limits(classifier=classifier, anomaly=anomaly, typical=typical_of(scores)),
         origins=LimitOrigins(classifier=classifier_origin, anomaly=anomaly_origin),
@@ -112,7 +114,7 @@ def heatmap_scale(defective: Scores, limit: float) -> HeatmapScale:
     return HeatmapScale(start=0.95 * limit, limit=limit, top=max(1.2 * limit, top))
 
 
-def _anomaly_limit(scores: Scores, defective: Flags, target: float) -> tuple[float, LimitOrigin]:
+def _anomaly_limit(scores: Scores, defective: Flags, target: float) -> tuple[float, str]:
     """The conformal quantile; where the photos are too few for it, no lower than a log-normal tail.
 
     The largest of few good scores is drawn too tightly round them, so it is raised to where the
@@ -130,10 +132,10 @@ def _anomaly_limit(scores: Scores, defective: Flags, target: float) -> tuple[flo
             tail = min(tail, math.sqrt(quantile * float(above.min())))
         if tail > limit:
             limit, method = tail, "log-normal tail of the good scores"
-    return limit, _origin(method, target, good, bad, limit)
+    return limit, method
 
 
-def _classifier_limit(scores: Scores, defective: Flags, target: float) -> tuple[float, LimitOrigin]:
+def _classifier_limit(scores: Scores, defective: Flags, target: float) -> tuple[float, str]:
     """The conformal quantile, moved to the middle (in logits) of the gap that separates it from the defects.
 
     Probabilities crowd at 0 and 1, so that the quantile alone may lie at 0.001; every held-out
@@ -151,15 +153,18 @@ def _classifier_limit(scores: Scores, defective: Flags, target: float) -> tuple[
         # On the straight scale of this rule that gives 0.5 - MARGIN. No held-out defect is lost.
         following = min((float(p) for p in good if p >= limit), default=1.0)
         limit = max(limit, min(limit / (1.0 - 2.0 * MARGIN), 0.5 * (following + limit)))
-    origin = _origin(method, target, good, bad, limit)
-    ranked = auroc([*good, *bad], [False] * len(good) + [True] * len(bad))
-    if ranked is not None and ranked < WEAK_CLASSIFIER:
-        weak = (
-            f"The classifier hardly tells held-out defects from good parts (AUROC {ranked:.2f}): it needs "
-            "photos of more defects, or a better trunk; do not count on it."
-        )
-        origin = _noted(origin, weak)
-    return limit, origin
+    return limit, method
+
+
+def _weakness(scores: Scores, defective: Flags) -> str:
+    """That a classifier's scores are not worth much; empty where they are."""
+    ranked = auroc(scores.tolist(), defective.tolist())
+    if ranked is None or ranked >= WEAK_CLASSIFIER:
+        return ""
+    return (
+        f"The classifier hardly tells held-out defects from good parts (AUROC {ranked:.2f}): it needs "
+        "photos of more defects, or a better trunk; do not count on it."
+    )
 
 
 def _decisive_photo(scores: HeldOutScores, seen: Scores, limit_of: Callable[[Scores, Flags], float]) -> str:
@@ -183,19 +188,31 @@ def _decisive_photo(scores: HeldOutScores, seen: Scores, limit_of: Callable[[Sco
     )
 
 
-def _noted(origin: LimitOrigin, note: str) -> LimitOrigin:
-    return origin.model_copy(update={"note": f"{origin.note} {note}".strip()})
+def origin_of(
+    scores: HeldOutScores,
+    fired: Flags,
+    method: str,
+    target: float,
+    notes: Sequence[str],
+    max_escapes: float | None = None,
+) -> LimitOrigin:
+    """Where a limit came from; it rejects the photos for which it `fired`, bool [N]."""
+    good = ~scores.defective
+    n_good, groups = int(good.sum()), scores.n_groups(good)
+    return LimitOrigin(
+        method=method,
+        target=target,
+        supported=1.0 / (n_good + 1),
+        n_good=n_good,
+        n_defective=int(scores.defective.sum()),
+        n_groups=groups,
+        false_rejects=scores.claimed(fired, good),
+        note=" ".join(note for note in (*notes, _few_groups(n_good, groups)) if note),
+        max_escapes=max_escapes,
+    )
 
 
-def _counted(origin: LimitOrigin, scores: HeldOutScores, fired: Flags) -> LimitOrigin:
-    """With photos counted by their groups; said where that leaves few of them."""
-    groups = scores.n_groups(~scores.defective)
-    claimed = scores.claimed(fired, ~scores.defective)
-    counted = origin.model_copy(update={"false_rejects": claimed, "n_groups": groups})
-    return _noted(counted, few_groups(origin.n_good, groups))
-
-
-def few_groups(photos: int, groups: int) -> str:
+def _few_groups(photos: int, groups: int) -> str:
     """In plain words what it means that photos are alike; empty where most stand alone."""
     if groups > 0.5 * photos:
         return ""
@@ -224,23 +241,14 @@ def with_margin(limit: float, held_out: Scores, margin: float = MARGIN) -> float
     return max(limit, min(math.sqrt(limit) * math.sqrt(following), largest, following))
 
 
-def _origin(method: str, target: float, good: Scores, bad: Scores, limit: float) -> LimitOrigin:
-    supported = 1.0 / (len(good) + 1)
-    note = ""
-    if supported > target:
-        needed = math.ceil(1.0 / target) - 1
-        note = (
-            f"{len(good)} held-out good photos support {supported:.1%} false rejects at best; "
-            f"to prove {target:.2%}, hold out {needed}."
-        )
-    return LimitOrigin(
-        method=method,
-        target=target,
-        supported=supported,
-        n_good=len(good),
-        n_defective=len(bad),
-        false_rejects=rate_interval(int((good >= limit).sum()), len(good)),
-        note=note,
+def _support(n_good: int, target: float) -> str:
+    """What so many held-out good photos can support; empty when it is enough."""
+    supported = 1.0 / (n_good + 1)
+    if supported <= target:
+        return ""
+    return (
+        f"{n_good} held-out good photos support {supported:.1%} false rejects at best; "
+        f"to prove {target:.2%}, hold out {math.ceil(1.0 / target) - 1}."
     )
 
 

@@ -17,7 +17,7 @@ from models.networks.padim import PadimFit
 from models.networks.resnet import build_resnet50
 from models.preprocessing import Placement
 from models.quality import QualityGate
-from models.sight import Sight
+from models.registration import Template
 from training.alignment import (
     FEWEST_TRIED,
     MARGIN,
@@ -25,15 +25,17 @@ from training.alignment import (
     Fitted,
     Photos,
     Scores,
+    is_sure,
     paint_pairs,
+    painted_gain,
     scores_of,
 )
 from training.config import Alignment, TrainConfig
-from training.paired import auroc_gain
 from training.passes import take_in
 from training.registering import SeenPhotos, announce_left_out, register_photos
+from training.spread import spread
 from training.synthetic.photos import CleanPhotos
-from training.template import LearntTemplate, learn_template, spread
+from training.template import LearntTemplate, learn_template
 from training.trunk import TrunkWeights
 
 # Clean training photos that are laid on one another to see whether parts move.
@@ -42,7 +44,6 @@ MOST_LAID = 32
 _CELLS = 1.0
 # A photo that was stretched further than this cannot be turned.
 _STRETCHED = 1.03
-_CHANCE = 0.05
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,7 @@ def settle_movement(
         laid, new_gate = register_photos(photos, learnt, gate, progress=config.progress)
     except DatasetError as error:
         return Settled(photos, gate, remark=f"Not laid on a template. {error.problem}")
-    chosen = _try(config, weights, photos, laid, pairs, device)
+    chosen = _try(config, weights, photos, laid, learnt.template, pairs, device)
     if chosen.chosen == "register":
         announce_left_out(laid)
         return Settled(laid, new_gate, replace(chosen, why=f"{chosen.why} {_turned_back(learnt)}"))
@@ -109,13 +110,15 @@ def _try(
     weights: TrunkWeights,
     photos: SeenPhotos,
     laid: SeenPhotos,
+    template: Template,
     pairs: tuple[Photos, Photos],
     device: str,
 ) -> ChosenAlignment:
     """Fit PaDiM on photos as they lie and laid on a template, and let painted defects say what is better.
 
     Args:
-        pairs: clean photos as they lie, and the same photos painted.
+        template: that `laid` lie on.
+        pairs: clean photos as they lie, and the same photos painted; each is turned back anew.
     """
     trunk = build_resnet50(2, weights.state)[0]
     fixed, free, turned = PadimFit(config.padim), FreePadimFit(config.padim), PadimFit(config.padim)
@@ -126,7 +129,7 @@ def _try(
     scores: dict[Alignment, list[npt.NDArray[np.float64]]] = {"fixed": [], "free": [], "register": []}
     for images in pairs:
         of_fixed, of_free = scores_of(trunk, models, images, device)
-        (of_register,) = scores_of(trunk, [model], _laid(laid.sight, images), device)
+        (of_register,) = scores_of(trunk, [model], [template.turn_back(image) for image in images], device)
         for kind, own in zip(scores, (of_fixed, of_free, of_register), strict=True):
             scores[kind].append(own)
     return prefer_register({kind: (clean, painted) for kind, (clean, painted) in scores.items()})
@@ -141,16 +144,14 @@ def prefer_register(scores: dict[Alignment, Scores]) -> ChosenAlignment:
         scores: of each kind, for the same photos unpainted [N] and painted [N], in the same order.
     """
     count = len(scores["fixed"][0])
-    is_painted, pairs = [False] * count + [True] * count, [*range(count)] * 2
-    lists = {kind: np.concatenate(both).tolist() for kind, both in scores.items()}
-    found = auroc_gain(lists["fixed"], lists["register"], is_painted, pairs)
-    over_free = auroc_gain(lists["free"], lists["register"], is_painted, pairs)
+    found = painted_gain(scores["fixed"], scores["register"])
+    over_free = painted_gain(scores["free"], scores["register"])
     areas: dict[Alignment, float] = {
         "fixed": found.before,
         "free": over_free.before,
         "register": found.before + found.gain,
     }
-    better = found.chance(beyond=MARGIN) < _CHANCE and over_free.gain >= -MARGIN
+    better = is_sure(found) and over_free.gain >= -MARGIN
     why = (
         f"On {count} clean calibration photos, painted defects were told from none with an AUROC of "
         f"{areas['register']:.3f} once parts were turned back to a template, {areas['free']:.3f} without "
@@ -200,9 +201,3 @@ def _stretch(photos: SeenPhotos) -> float:
         for place in photos.places["train"]
     ]
     return max(max(ratio, 1 / ratio) for ratio in ratios)
-
-
-def _laid(sight: Sight, photos: Photos) -> Photos:
-    """Photos as they lie, laid on the template: each anew, as the painted ones will be on the line."""
-    template = sight.template
-    return [template.lay(photo, template.register(photo)) if template else photo for photo in photos]

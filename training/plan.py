@@ -51,7 +51,7 @@ class TrainingPlan:
     @property
     def size(self) -> tuple[int, int]:
         """The model's input (height, width)."""
-        return self.preprocessing.height, self.preprocessing.width
+        return self.preprocessing.size
 
 
 def plan_training(config: TrainConfig) -> TrainingPlan:

@@ -21,6 +21,7 @@ from models.quality import (
 )
 from training.data.samples import Sample
 from training.limits import HeldOutScores
+from training.spread import spread
 
 ALL_GATES = "all"
 LARGEST_REFERENCE = 512
@@ -145,7 +146,7 @@ def calibration_reference(
 ) -> CalibrationReference:
     """Readings and scores of the clean calibration photos, six digits each, at most `LARGEST_REFERENCE`."""
     clean = np.flatnonzero(~scores.defective)
-    chosen = clean[np.linspace(0, len(clean) - 1, min(len(clean), LARGEST_REFERENCE)).astype(int)]
+    chosen = clean[spread(len(clean), LARGEST_REFERENCE)]
     reached = None if registration is None else [registration[index] for index in chosen]
     given = [samples[index] for index in chosen]
     photos = read_photos(images[chosen], given, preprocessing, gate, reached)

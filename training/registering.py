@@ -81,31 +81,14 @@ def register_photos(
         seen[name] = list(_lay(sight, photos, name, progress))
         unfit = [row for row, each in enumerate(seen[name]) if not _fits(each, learnt)]
         if name == "calibration":
-            _check([samples[row] for row in unfit], samples)
+            _check_refused([samples[row] for row in unfit], samples)
         if name == "test":
             unfit = []
         left_out += [Skipped(samples[row].name, _why(seen[name][row], learnt)) for row in unfit]
         kept[name] = sorted(set(range(len(samples))).difference(unfit))
     chosen = {name: tuple(part[row] for row in kept[name]) for name, part in photos.split.parts().items()}
     split = Split(chosen["train"], chosen["calibration"], chosen["test"])
-    clean = sum(sample.label == CLEAN for part in chosen.values() for sample in part)
-    if clean < MIN_CLEAN:
-        raise DatasetError(
-            f"--alignment register leaves {clean} clean photos, and {MIN_CLEAN} are needed.", REMEDY
-        )
-    if lost := {s.label for s in photos.split.train} - {s.label for s in split.train}:
-        raise DatasetError(
-            f"--alignment register: no training photo of {' or '.join(sorted(lost))} can be laid on the "
-            "template of the clean ones; on the line such parts would get no verdict.",
-            REMEDY,
-        )
-    defects = [sum(sample.label != CLEAN for sample in each.calibration) for each in (photos.split, split)]
-    if defects[0] and not defects[1]:
-        raise DatasetError(
-            f"--alignment register: none of the {defects[0]} calibration photos of defects can be laid on "
-            "the template of the clean ones; on the line such parts would get no verdict.",
-            REMEDY,
-        )
+    _check_left(photos.split, split)
     shape = photos.images["train"].shape[1:]
     found = {name: [each[row] for row in kept[name]] for name, each in seen.items()}
     return (
@@ -159,7 +142,7 @@ def _why(seen: Seen, learnt: LearntTemplate) -> str:
     )
 
 
-def _check(unfit: Sequence[Sample], samples: Sequence[Sample]) -> None:
+def _check_refused(unfit: Sequence[Sample], samples: Sequence[Sample]) -> None:
     clean = sum(sample.label == CLEAN for sample in samples)
     refused = [sample.name for sample in unfit if sample.label == CLEAN]
     if len(refused) > max(1.0, MOST_REFUSED * clean):
@@ -168,4 +151,21 @@ def _check(unfit: Sequence[Sample], samples: Sequence[Sample]) -> None:
             f"--alignment register: {len(refused)} of {clean} clean calibration photos cannot be laid on the "
             f"template ({', '.join(refused[:3])}{more}); on the line such parts would get no verdict.",
             REMEDY,
+        )
+
+
+def _check_left(asked: Split, left: Split) -> None:
+    clean = sum(sample.label == CLEAN for part in left.parts().values() for sample in part)
+    if clean < MIN_CLEAN:
+        raise DatasetError(
+            f"--alignment register leaves {clean} clean photos, and {MIN_CLEAN} are needed.", REMEDY
+        )
+    no_verdict = "can be laid on the template of the clean ones; on the line such parts would get no verdict."
+    if lost := {sample.label for sample in asked.train} - {sample.label for sample in left.train}:
+        kinds = " or ".join(sorted(lost))
+        raise DatasetError(f"--alignment register: no training photo of {kinds} {no_verdict}", REMEDY)
+    before, after = (sum(s.label != CLEAN for s in each.calibration) for each in (asked, left))
+    if before and not after:
+        raise DatasetError(
+            f"--alignment register: none of the {before} calibration photos of defects {no_verdict}", REMEDY
         )

@@ -15,7 +15,7 @@ import torch
 
 from models.networks.padim import Padim
 from models.networks.resnet import Trunk
-from training.anomaly import left_out
+from training.anomaly import left_out_maps
 from training.data.samples import Sample
 from training.passes import layers_of
 
@@ -47,6 +47,7 @@ def find_suspects(
     samples: Sequence[Sample],
     images: npt.NDArray[np.uint8],
     device: str,
+    scores: npt.NDArray[np.float32] | None = None,
 ) -> list[Suspect]:
     """Those of the good photos that `model` was fitted on that stand out, the strangest first.
 
@@ -55,11 +56,14 @@ def find_suspects(
     Args:
         samples: of the photos.
         images: uint8 [N, H, W, 3] RGB, in the same order.
+        scores: of each without itself (`Choice.scores`); None where they must be found first.
     """
     count = len(images)
     if count < FEWEST:
         return []
-    scores = np.concatenate([own.max(axis=(1, 2)) for own in _maps(trunk, model, images, count, device)])
+    if scores is None:
+        found = _maps(trunk, model, images, count, device)
+        scores = np.concatenate([own.max(axis=(1, 2)) for own in found])
     rows = beyond_fence(scores)
     if not rows:
         return []
@@ -84,5 +88,4 @@ def _maps(
     """Maps [n, h, w], a few photos at a time, each without its photo; `fitted` photos are learnt from."""
     model.to(device)
     for layers in layers_of(trunk, images, device):
-        found = model.smooth(left_out(model.distances(layers), fitted))
-        yield found.float().cpu().numpy()
+        yield left_out_maps(model, layers, fitted).float().cpu().numpy()

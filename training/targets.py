@@ -12,7 +12,7 @@ import numpy as np
 
 from models.decision import Limits, anomaly_opinion, classifier_opinion, typical_part
 from models.errors import UsageError
-from models.manifest import LimitOrigin, LimitOrigins, RateInterval
+from models.manifest import LimitOrigins, RateInterval
 from training.limits import (
     MARGIN,
     ChosenLimits,
@@ -20,8 +20,8 @@ from training.limits import (
     HeldOutScores,
     Scores,
     choose_limits,
-    few_groups,
     heatmap_scale,
+    origin_of,
     typical_of,
 )
 
@@ -244,28 +244,23 @@ def _with_origins(
     fired = [scores.anomaly >= limits.anomaly]
     if limits.classifier is not None and scores.defect_probability is not None:
         fired.append(scores.defect_probability >= limits.classifier)
-    anomaly, *classifier = [_origin(scores, each, method, note, max_escapes) for each in fired]
+    n_good = int((~scores.defective).sum())
+    anomaly, *classifier = [
+        origin_of(
+            scores,
+            each,
+            method,
+            # What is to be expected of good parts, since none was asked for.
+            target=(int(each[~scores.defective].sum()) + 1) / (n_good + 1),
+            notes=[note],
+            max_escapes=max_escapes,
+        )
+        for each in fired
+    ]
     return ChosenLimits(
         limits=limits,
         origins=LimitOrigins(classifier=classifier[0] if classifier else None, anomaly=anomaly),
         heatmap=heatmap_scale(scores.anomaly[scores.defective], limits.anomaly),
-    )
-
-
-def _origin(
-    scores: HeldOutScores, fired: Flags, method: str, note: str, max_escapes: float | None
-) -> LimitOrigin:
-    good = fired[~scores.defective]
-    return LimitOrigin(
-        method=method,
-        target=(int(good.sum()) + 1) / (len(good) + 1),
-        supported=1.0 / (len(good) + 1),
-        n_good=len(good),
-        n_defective=int(scores.defective.sum()),
-        n_groups=scores.n_groups(~scores.defective),
-        false_rejects=scores.claimed(fired, ~scores.defective),
-        note=f"{note} {few_groups(len(good), scores.n_groups(~scores.defective))}".strip(),
-        max_escapes=max_escapes,
     )
 
 

@@ -18,6 +18,7 @@ from models.preprocessing import Placement
 from models.registration import BESIDE, PART, Matrix, Pixels, Pose, Template, after, laid, pose_of
 from models.resizing import own_part
 from training.ahead import work_ahead
+from training.spread import spread
 from training.synthetic.surface import find_surface
 
 # Photos that are tried as the reference, and that each is tried on.
@@ -202,11 +203,6 @@ def _movement(poses: Sequence[Pose], fan: Fan, shape: tuple[int, ...]) -> tuple[
     off = np.linalg.norm(laid - np.median(laid, axis=0), axis=2).mean(axis=1)
     turns = np.abs((np.array([pose.angle for pose in poses]) - fan.middle + 180.0) % 360.0 - 180.0)
     return float(np.quantile(off, 0.9)), float(np.quantile(turns, 0.9))
-
-
-def spread(count: int, most: int) -> npt.NDArray[np.intp]:
-    """At most `most` rows of so many, evenly."""
-    return np.linspace(0, count - 1, min(count, most)).astype(np.intp)
 
 
 def _unlike(fitting: int, count: int) -> DatasetError:

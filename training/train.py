@@ -34,6 +34,7 @@ from training.quality import calibration_reference, learn_gate
 from training.recorded import scores_of
 from training.registering import SeenPhotos, write_template
 from training.report import write_report
+from training.spread import spread
 from training.synthetic.photos import PaintedPhotos, announce, paint_photos, stand_ins
 from training.trunk import TrunkWeights, load_trunk
 from training.variants.write import write_variants
@@ -206,7 +207,7 @@ def _photos_to_compare(images: Mapping[str, npt.NDArray[np.uint8]]) -> npt.NDArr
     held_out = np.concatenate([images["calibration"], images["test"], images["train"]])
     count = min(len(held_out), 2 * FEWEST_COMPARED)
     n_held_out = max(count, len(images["calibration"]) + len(images["test"]))
-    chosen: npt.NDArray[np.uint8] = held_out[np.linspace(0, n_held_out - 1, count).astype(int)]
+    chosen: npt.NDArray[np.uint8] = held_out[spread(n_held_out, count)]
     return chosen
 
 

@@ -130,7 +130,7 @@ class _Grid:
 
     def __init__(self, preprocessing: Preprocessing | None, photo: tuple[int, int]) -> None:
         self._preprocessing = preprocessing
-        self._size = (preprocessing.height, preprocessing.width) if preprocessing else photo
+        self._size = preprocessing.size if preprocessing else photo
         scale = LONGEST_SIDE / max(self._size)
         rows, columns = (max(1, round(side * scale)) for side in self._size)
         self.cells = np.zeros((rows, columns), np.int64)
@@ -149,8 +149,7 @@ class _Grid:
         else:
             for x, y, width, height in defect.boxes:
                 covered[self._window(defect.size, (x, y, x + width, y + height))] = True
-        self.cells += covered
-        return bool(covered.any())
+        return self._count(covered)
 
     def of_mask(self, data: bytes, defect: Defect) -> bool:
         """Count the cells that a mask covers; whether there are any."""
@@ -161,14 +160,15 @@ class _Grid:
             place = _place_in(defect.pose, defect.size)
             size = (place.width, place.height)
             small = cv2.resize((mask > 0).astype(np.float32), size, interpolation=cv2.INTER_AREA)
-            covered = self._turned(np.asarray(small, np.float32), defect.pose, place)
-            self.cells += covered
-            return bool(covered.any())
-        window = self._window(defect.size, (0, 0, defect.size[1], defect.size[0]))
-        part = self.cells[window]
-        small = cv2.resize(mask, (part.shape[1], part.shape[0]), interpolation=cv2.INTER_AREA)
-        part += small > 0
-        return bool(small.any())
+            return self._count(self._turned(np.asarray(small, np.float32), defect.pose, place))
+        covered = np.zeros(self.cells.shape, np.bool_)
+        part = covered[self._window(defect.size, (0, 0, defect.size[1], defect.size[0]))]
+        part |= cv2.resize(mask, part.shape[::-1], interpolation=cv2.INTER_AREA) > 0
+        return self._count(covered)
+
+    def _count(self, covered: Mask) -> bool:
+        self.cells += covered
+        return bool(covered.any())
 
     def _turned(self, drawn: npt.NDArray[np.float32], pose: PartPose, place: Placement) -> Mask:
         """The cells that a drawing at the scale of the input covers once it is laid on the template."""

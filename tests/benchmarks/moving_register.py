@@ -10,7 +10,8 @@ import numpy.typing as npt
 from models.errors import DatasetError
 from models.registration import Pose, Template
 from training.movement import MOST_LAID, lies_still
-from training.template import LearntTemplate, learn_template, spread
+from training.spread import spread
+from training.template import LearntTemplate, learn_template
 
 Images = npt.NDArray[np.uint8]
 
@@ -34,8 +35,7 @@ class Registered:
 
     def of(self, photos: list[Images]) -> list[Images]:
         """Other photos, laid on the same template."""
-        template = self.learnt.template
-        return [template.lay(photo, template.register(photo)) for photo in photos]
+        return [self.learnt.template.turn_back(photo) for photo in photos]
 
 
 def register_all(images: list[Images], stride: int) -> Registered | str:

@@ -37,7 +37,7 @@ class Features:
         samples = [sample for part in case.split.parts().values() for sample in part]
         samples.sort(key=lambda sample: sample.name)
         self._row = {sample.name: row for row, sample in enumerate(samples)}
-        height, width = case.preprocessing.height, case.preprocessing.width
+        height, width = case.preprocessing.size
         names = [folder / f"{case.name}-{height}x{width}-layer{n}.npy" for n in (1, 2, 3)]
         if not names[-1].exists():
             folder.mkdir(parents=True, exist_ok=True)
