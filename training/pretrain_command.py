@@ -21,6 +21,12 @@ def pretrain(
         int, typer.Option(min=0, max=2**32 - 1, help="Seed of the pictures and of the first weights.")
     ] = 0,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint in OUT.")] = False,
+    trunk: Annotated[
+        str | None,
+        typer.Option(
+            help="Begin with this trunk: glint, imagenet or a file; by default with random weights."
+        ),
+    ] = None,
     device: Annotated[DeviceName, typer.Option(help="Where to train.")] = "auto",
     quiet: Quiet = False,
 ) -> None:
@@ -39,6 +45,7 @@ def pretrain(
         images=images,
         seed=seed,
         resume=resume,
+        trunk=trunk,
         device=device,
         progress=not quiet,
     )

@@ -3,9 +3,11 @@
 import cv2
 import numpy as np
 import pytest
+import torch
 
-from training.pretrain.pictures import Example, Textures, render_example
-from training.pretrain.source import UNKNOWN, Order, PictureSource, collate
+from training.pretrain.objective import judge
+from training.pretrain.pictures import STEP, VIEWS, Example, Textures, render_example, render_views
+from training.pretrain.source import UNKNOWN, Order, PictureSource, collate, render_order
 from training.rendering.flaws import FLAWS
 from training.rendering.shapes import KINDS, draw_shape
 from training.rendering.textures import render_texture, to_tile, window
@@ -100,6 +102,48 @@ def test_about_two_thirds_of_the_pictures_are_flawed(textures: Textures) -> None
     assert all(0 <= e.textures.min() <= e.textures.max() < 6 for e in examples)
 
 
+def test_views_show_one_scene_in_other_light(textures: Textures) -> None:
+    corners = []
+    for number in range(12):
+        first, second = render_views(textures, number, SIZE, 0)
+        rows, columns = (abs(a - b) for a, b in zip(first.corner, second.corner, strict=True))
+        assert rows % STEP == columns % STEP == 0
+        corners.append((rows, columns))
+        scenes = [np.full((SIZE + 2 * STEP, SIZE + 2 * STEP), -1) for _ in range(VIEWS)]
+        for scene, view in zip(scenes, (first, second), strict=True):
+            row, column = view.corner
+            scene[row : row + SIZE, column : column + SIZE] = view.flaws.astype(int) + 100 * view.things
+        both = (scenes[0] >= 0) & (scenes[1] >= 0)
+        np.testing.assert_array_equal(scenes[0][both], scenes[1][both])
+        assert first.surface == second.surface
+    assert len(set(corners)) > 3
+    assert not np.array_equal(first.pixels, second.pixels)
+
+
+def test_the_place_is_asked_of_the_cells_that_two_views_share() -> None:
+    """Vectors that say which cell of the scene they are of find their place; any others do not."""
+    size, corners = 64, [(0, 32), (16, 16), (32, 0), (32, 0)]
+    blank = np.zeros((size, size), np.uint8)
+    examples = [
+        Example(np.zeros((size, size, 3), np.uint8), blank.astype(np.int16), blank, blank, 0, c)
+        for c in corners
+    ]
+    batch = collate(examples)
+    told, untold = {}, {}
+    for name, side in (("place16", 16), ("place8", 8)):
+        cells = size // side
+        scenes = torch.randn(2, 64, 3 * cells, 3 * cells, generator=torch.Generator().manual_seed(0))
+        places = [(n // 2, row // side, column // side) for n, (row, column) in enumerate(corners)]
+        told[name] = torch.stack([scenes[s, :, r : r + cells, c : c + cells] for s, r, c in places])
+        untold[name] = torch.randn(told[name].shape, generator=torch.Generator().manual_seed(1))
+    shapes = {"surface": (4, 3), "texture16": (4, 3, 4, 4), "texture8": (4, 3, 8, 8)}
+    shapes |= {"thing": (4, 3, 8, 8), "flaw": (4, 3, 16, 16)}
+    others = {name: torch.zeros(shape) for name, shape in shapes.items()}
+    for vectors, low, high in ((told, 0.99, 1.0), (untold, 0.0, 0.3)):
+        figures = judge({**others, **vectors}, batch).figures
+        assert all(low <= figures[f"{name}_accuracy"] <= high for name in told)
+
+
 def test_labels_are_reduced_to_the_grids_of_the_layers() -> None:
     textures = np.zeros((32, 32), dtype=np.int16)
     textures[:, 24:] = 5
@@ -121,8 +165,7 @@ def test_another_process_renders_the_same_pictures_in_order() -> None:
         source.order(Order(first=2, count=1, size=48))
         first, second = source.receive(), source.receive()
         assert source.waiting == 0
-    textures = Textures(3, seed=1)
-    expected = collate([render_example(textures, n, 32, 1) for n in range(2)])
+    expected = render_order(Textures(3, seed=1), Order(first=0, count=2, size=32), seed=1)
     np.testing.assert_array_equal(first[1].images, expected.images)
     np.testing.assert_array_equal(first[1].flaws, expected.flaws)
-    assert second[1].images.shape == (1, 48, 48, 3)
+    assert second[1].images.shape == (VIEWS, 48, 48, 3)

@@ -17,12 +17,13 @@ from training.pretrain.config import PARTS, PretrainConfig, Stage
 from training.pretrain.filters import first_filters
 from training.pretrain.finish import DEVIATIONS, balance, write_trunk
 from training.pretrain.learner import Learner
-from training.pretrain.pictures import Textures, render_example
+from training.pretrain.pictures import VIEWS, Textures, render_example
 from training.pretrain.run import CHECKPOINT, LOG, pretrain
-from training.pretrain.source import Batch, collate
+from training.pretrain.source import Batch, Order, render_order
 from training.trunk import load_trunk
 
-STAGES = (Stage(0.5, 32, 2 * PARTS), Stage(1.0, 48, 2 * PARTS))
+PART = VIEWS * PARTS
+STAGES = (Stage(0.5, 32, PART), Stage(1.0, 48, PART))
 
 
 def config(out: Path, **changes) -> PretrainConfig:
@@ -39,8 +40,7 @@ def config(out: Path, **changes) -> PretrainConfig:
 
 @pytest.fixture(scope="module")
 def batch() -> Batch:
-    textures = Textures(4, seed=0)
-    return collate([render_example(textures, n, 32, 0) for n in range(8)])
+    return render_order(Textures(4, seed=0), Order(first=0, count=4, size=32), seed=0)
 
 
 @pytest.fixture(scope="module")
@@ -128,6 +128,23 @@ def test_a_run_is_logged_saved_and_resumed(tmp_path: Path) -> None:
     assert records, "a record every 20 steps"
     assert torch.load(tmp_path / CHECKPOINT, weights_only=True)["images"] == 48 * PARTS
     assert all(np.isfinite(list(record.values())).all() for record in records)
+
+
+def test_a_finished_trunk_can_be_begun_with(tmp_path: Path, pictures: torch.Tensor) -> None:
+    torch.manual_seed(1)
+    path = write_trunk(Trunk(resnet50(weights=None)).eval(), tmp_path / "trunk.safetensors", seed=0, size=32)
+    begun = Learner(config(tmp_path, trunk=str(path))).trunk.eval()
+    given, _ = build_resnet50(1, load_trunk(str(path)).state)
+    with torch.inference_mode():
+        layers = [network.eval()(pictures) for network in (given, begun)]
+    for old, new, deviation in zip(*layers, DEVIATIONS, strict=True):
+        live = new.std(dim=(0, 2, 3)) > 0.1
+        assert live.float().mean() > 0.8
+        # The same features but for the layer's scale, up to batch norm's statistics, which are taken anew.
+        both = torch.stack([layer[:, live].transpose(0, 1).flatten(1) for layer in (old, new)])
+        alike = [float(torch.corrcoef(pair)[0, 1]) for pair in both.transpose(0, 1)]
+        assert np.median(alike) > 0.99
+        assert float((both[1].std() / both[0].std()).log().abs() - np.log(1 / deviation)) < 0.3
 
 
 def test_nothing_to_resume_is_said(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from training.pretrain.pictures import VIEWS
 from training.pretrain.source import Order
 
 
@@ -13,7 +14,7 @@ class Stage:
     Attributes:
         until: where it ends, as a share 0..1 of the whole training.
         size: pixels, a multiple of 16.
-        batch: pictures per step, a multiple of `PARTS`.
+        batch: pictures per step, a multiple of `VIEWS * PARTS`.
     """
 
     until: float
@@ -25,7 +26,7 @@ class Stage:
 PARTS = 4
 
 # Small pictures first: they cost half, and teach most of what can be learnt early.
-STAGES = (Stage(0.7, 96, 32), Stage(1.0, 128, 32))
+STAGES = (Stage(0.8, 96, 32), Stage(1.0, 128, 32))
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,7 @@ class PretrainConfig:
         classes: texture classes.
         seed: of the pictures and of the first weights.
         resume: go on from the checkpoint in `out`.
+        trunk: begin with these weights, as `--trunk` of training takes them; None for random ones.
         device: `auto`, `cpu` or `cuda`.
         progress: show progress on stderr.
         stages: sizes of the pictures, in their order.
@@ -54,6 +56,7 @@ class PretrainConfig:
     classes: int = 256
     seed: int = 0
     resume: bool = False
+    trunk: str | None = None
     device: str = "auto"
     progress: bool = True
     stages: tuple[Stage, ...] = STAGES
@@ -69,9 +72,9 @@ class PretrainConfig:
         return min(1.0, seconds / (60.0 * (self.minutes or 0.0) + 1e-9))
 
     def part(self, share: float, first: int) -> Order:
-        """The order for one part of a step, from picture number `first` on."""
+        """The order for one part of a step, from scene number `first` on."""
         stage = next(stage for stage in self.stages if share <= stage.until)
-        return Order(first, stage.batch // PARTS, stage.size)
+        return Order(first, stage.batch // (VIEWS * PARTS), stage.size)
 
     def rate_factor(self, share: float) -> float:
         """What the learning rate is multiplied by: a short warm-up, then a straight line to 0."""

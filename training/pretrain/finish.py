@@ -31,7 +31,7 @@ def write_trunk(trunk: Trunk, path: Path, *, seed: int, size: int = _SIZE) -> Pa
     brought to its layer's deviation on them.
     """
     finished = copy.deepcopy(trunk).cpu().float().eval()
-    pictures = _pictures(seed, size)
+    pictures = settling_pictures(seed, size)
     settle(finished, finished, pictures)
     balance(finished, pictures)
     state = {
@@ -101,7 +101,8 @@ def _scale_input(convolution: nn.Module, factor: Tensor) -> None:
             parameter.div_(factor[None, :, None, None])
 
 
-def _pictures(seed: int, size: int) -> Tensor:
+def settling_pictures(seed: int, size: int) -> Tensor:
+    """Pictures uint8 [192, size, size, 3] RGB from which a trunk's statistics are taken."""
     textures = Textures(_CLASSES, seed)
     rendered = [render_example(textures, _SERIES + i, size, seed).pixels for i in range(_PICTURES)]
     return torch.stack([torch.from_numpy(pixels) for pixels in rendered])

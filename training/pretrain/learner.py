@@ -1,7 +1,9 @@
 """The network under training, its averaged copy, and one step of it."""
 
 import copy
+import math
 import os
+import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -11,11 +13,14 @@ import torch
 from torch import Tensor, nn
 from torchvision.models import resnet50
 
-from models.networks.resnet import Trunk
+from models.networks.resnet import Trunk, build_resnet50
+from training.batch_norm import settle
 from training.pretrain.config import PretrainConfig
 from training.pretrain.filters import first_filters
+from training.pretrain.finish import balance, settling_pictures
 from training.pretrain.objective import ReadOuts, judge
 from training.pretrain.source import Batch
+from training.trunk import load_trunk
 
 _WEIGHT_DECAY = 0.03
 
@@ -30,10 +35,7 @@ class Learner:
     def __init__(self, config: PretrainConfig) -> None:
         self.config = config
         torch.manual_seed(config.seed)
-        trunk = Trunk(resnet50(weights=None))
-        with torch.no_grad():
-            trunk.stem.get_submodule("conv1").get_parameter("weight").copy_(first_filters())
-        self.trunk = trunk.to(config.device).to(memory_format=torch.channels_last).train()
+        self.trunk = _first_weights(config).to(config.device).to(memory_format=torch.channels_last).train()
         self.read_outs = ReadOuts(config.classes).to(config.device).to(memory_format=torch.channels_last)
         self.average = copy.deepcopy(self.trunk).eval().requires_grad_(False)
         workers = 1 if config.device == "cuda" else os.cpu_count() or 1
@@ -43,6 +45,7 @@ class Learner:
             _groups(self._weights), lr=config.learning_rate, betas=(0.9, 0.98)
         )
         self._steps = 0
+        self._bfloat16 = config.device == "cuda" or bfloat16_pays()
 
     def step(self, parts: Sequence[Batch], share: float) -> dict[str, float]:
         """Learn from the parts of one step; `share` of the training is done. Returns the mean figures."""
@@ -78,7 +81,7 @@ class Learner:
 
     def _gradients(self, batch: Batch) -> tuple[tuple[Tensor, ...], dict[str, float]]:
         images = torch.from_numpy(batch.images).to(self.config.device)
-        with torch.autocast(self.config.device, dtype=torch.bfloat16):
+        with torch.autocast(self.config.device, dtype=torch.bfloat16, enabled=self._bfloat16):
             logits = self.read_outs(*self.trunk(images))
         judgement = judge(logits, batch)
         return torch.autograd.grad(judgement.loss, self._weights), judgement.figures
@@ -90,6 +93,34 @@ class Learner:
         for mean, value in pairs:
             if mean.is_floating_point():
                 mean.lerp_(value, 1 - decay)
+
+
+def bfloat16_pays() -> bool:
+    """Whether this CPU convolves faster in bfloat16; without instructions for it, four times slower."""
+    convolution = nn.Conv2d(128, 128, 3, padding=1).to(memory_format=torch.channels_last)
+    images = torch.randn(4, 128, 12, 12).to(memory_format=torch.channels_last)
+    seconds = {False: math.inf, True: math.inf}
+    for _ in range(3):
+        for enabled in seconds:
+            started = time.perf_counter()
+            with torch.autocast("cpu", dtype=torch.bfloat16, enabled=enabled):
+                convolution(images).float().sum().backward()
+            seconds[enabled] = min(seconds[enabled], time.perf_counter() - started)
+    return seconds[True] < seconds[False]
+
+
+def _first_weights(config: PretrainConfig) -> Trunk:
+    if config.trunk is None:
+        trunk = Trunk(resnet50(weights=None))
+        with torch.no_grad():
+            trunk.stem.get_submodule("conv1").get_parameter("weight").copy_(first_filters())
+        return trunk
+    trunk, _ = build_resnet50(1, load_trunk(config.trunk).state)
+    # A finished trunk's layers are scaled for PaDiM; steps are made for layers of one scale.
+    pictures = settling_pictures(config.seed, config.settle_size)
+    settle(trunk, trunk, pictures)
+    balance(trunk.eval(), pictures, (1.0, 1.0, 1.0))
+    return trunk
 
 
 def _tensors(module: nn.Module) -> list[Tensor]:

@@ -1,20 +1,39 @@
-"""What the trunk is asked about each picture, cell by cell: which texture, which thing, which flaw."""
+"""What the trunk is asked about each picture, cell by cell: which texture, thing, flaw and place.
+
+The question for the place is that of Wang et al., Dense Contrastive Learning for Self-Supervised Visual
+Pre-Training, CVPR 2021, equation 2, where it is known which cells of two views show the same place: of all
+cells of the other views, find the one that does.
+"""
 
 from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from models.networks.resnet import LAYER_CHANNELS
-from training.pretrain.pictures import FLAW_KINDS, THINGS
+from training.pretrain.pictures import FLAW_KINDS, THINGS, VIEWS
 from training.pretrain.source import UNKNOWN, Batch
 
 # Most cells hold neither a thing nor a flaw; they would drown the others.
 _NO_THING = 0.1
 _NO_FLAW = 0.05
 
-_WEIGHTS = {"surface": 1.0, "texture16": 0.5, "texture8": 0.2, "thing": 0.7, "flaw": 1.0}
+_WEIGHTS = {
+    "surface": 0.7,
+    "texture16": 0.4,
+    "texture8": 0.2,
+    "thing": 0.8,
+    "flaw": 1.5,
+    "place16": 0.15,
+    "place8": 0.15,
+}
+
+# Of the vectors by which places are found: how many numbers, and what their cosines are divided by.
+_PLACE_DIMS = 64
+_TEMPERATURE = 0.1
 
 
 @dataclass(frozen=True)
@@ -37,9 +56,13 @@ class ReadOuts(nn.Module):
         self.texture8 = nn.Conv2d(second, classes, 1)
         self.thing2, self.thing3 = nn.Conv2d(second, THINGS, 1), nn.Conv2d(third, THINGS, 1)
         self.flaw1, self.flaw2, self.flaw3 = (nn.Conv2d(c, FLAW_KINDS, 1) for c in (first, second, third))
+        self.place16, self.place8 = nn.Conv2d(third, _PLACE_DIMS, 1), nn.Conv2d(second, _PLACE_DIMS, 1)
 
     def forward(self, layer1: Tensor, layer2: Tensor, layer3: Tensor) -> dict[str, Tensor]:
-        """Logits [N, classes, h, w] on the grids of `Batch`; of the surface, [N, classes]."""
+        """Logits [N, classes, h, w] on the grids of `Batch`; of the surface, [N, classes].
+
+        Of the places, vectors [N, 64, h, w] on the grids of layer3 and layer2.
+        """
         layer1, layer2, layer3 = (
             norm(layer) for norm, layer in zip(self.norms, (layer1, layer2, layer3), strict=True)
         )
@@ -49,11 +72,13 @@ class ReadOuts(nn.Module):
             "texture8": self.texture8(layer2),
             "thing": self.thing2(layer2) + _larger(self.thing3(layer3), 2),
             "flaw": self.flaw1(layer1) + _larger(self.flaw2(layer2), 2) + _larger(self.flaw3(layer3), 4),
+            "place16": self.place16(layer3),
+            "place8": self.place8(layer2),
         }
 
 
 def judge(logits: dict[str, Tensor], batch: Batch) -> Judgement:
-    """Weighted sum of the cross-entropies over known cells."""
+    """Weighted sum of the cross-entropies over known cells, and over the places that two views share."""
     device = logits["flaw"].device
     labels = {
         "surface": batch.surfaces,
@@ -75,7 +100,38 @@ def judge(logits: dict[str, Tensor], batch: Batch) -> Judgement:
         right = (scores.detach().argmax(dim=1) == target)[told].float()
         figures[f"{name}_loss"] = entropy.item()
         figures[f"{name}_accuracy"] = right.mean().item() if right.numel() else 0.0
+    for name, side in (("place16", 16), ("place8", 8)):
+        scores = _alike(logits[name].float(), batch.corners // side)
+        target = torch.arange(len(scores), device=device)
+        entropy = (F.cross_entropy(scores, target) + F.cross_entropy(scores.T, target)) / 2
+        loss = loss + _WEIGHTS[name] * entropy
+        figures[f"{name}_loss"] = entropy.item()
+        figures[f"{name}_accuracy"] = (scores.detach().argmax(dim=1) == target).float().mean().item()
     return Judgement(loss, figures)
+
+
+def _alike(vectors: Tensor, corners: npt.NDArray[np.int64]) -> Tensor:
+    """How alike the cells that two views of a scene share are [C, C]; those of one place on the diagonal.
+
+    Args:
+        vectors: of cells [N, dims, h, w]; pictures 0 and 1 show one scene, 2 and 3 the next.
+        corners: of each picture in its scene, in cells [N, 2].
+    """
+    pairs = [_shared(vectors, corners, number) for number in range(0, len(corners), VIEWS)]
+    first, second = (torch.cat(cells) for cells in zip(*pairs, strict=True))
+    return first @ second.T / _TEMPERATURE
+
+
+def _shared(vectors: Tensor, corners: npt.NDArray[np.int64], number: int) -> tuple[Tensor, Tensor]:
+    """Unit vectors [cells, dims] of the cells that picture `number` and the next both show, in one order."""
+    height, width = vectors.shape[2:]
+    row, column = (int(step) for step in corners[number + 1] - corners[number])
+    first = vectors[number, :, max(0, row) : height + min(0, row), max(0, column) : width + min(0, column)]
+    row, column = -row, -column
+    second = vectors[
+        number + 1, :, max(0, row) : height + min(0, row), max(0, column) : width + min(0, column)
+    ]
+    return F.normalize(first.flatten(1).T, dim=1), F.normalize(second.flatten(1).T, dim=1)
 
 
 def _larger(scores: Tensor, times: int) -> Tensor:

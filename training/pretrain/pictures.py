@@ -18,12 +18,19 @@ from training.rendering.surfaces import Plane, lighting_gradient, vignette
 from training.rendering.textures import render_texture, to_tile, window
 
 Tile = npt.NDArray[np.uint8]
+_Scene = tuple[Picture, npt.NDArray[np.int16], npt.NDArray[np.uint8], npt.NDArray[np.uint8], int]
 
 THINGS = KINDS + 1
 FLAW_KINDS = len(FLAWS) + 1
 
-# A fresh sample of one texture class is drawn after so many pictures.
+# A fresh sample of one texture class is drawn after so many scenes.
 _REFRESH = 12
+
+# Photos of one scene; each shows another part of it, in other light and focus.
+VIEWS = 2
+# Windows of the views start at multiples of so many pixels, a cell of layer3, and differ by so many of them.
+STEP = 16
+_STEPS = 2  # at most; small views by fewer, so that all overlap
 
 
 @dataclass(frozen=True)
@@ -36,6 +43,7 @@ class Example:
         things: uint8 [H, W], 0 for none, else 1 + the kind of thing.
         flaws: uint8 [H, W], 0 for none, else 1 + the index in `FLAWS`.
         surface: texture class of the surface that lies under everything.
+        corner: row and column of its upper left pixel in the scene, multiples of `STEP`.
     """
 
     pixels: npt.NDArray[np.uint8]
@@ -43,6 +51,7 @@ class Example:
     things: npt.NDArray[np.uint8]
     flaws: npt.NDArray[np.uint8]
     surface: int
+    corner: tuple[int, int] = (0, 0)
 
 
 class Textures:
@@ -67,9 +76,32 @@ class Textures:
         return to_tile(render_texture(number, rng, seed=self._seed))
 
 
-def render_example(textures: Textures, index: int, size: int, seed: int) -> Example:
-    """Picture number `index` of the series `seed`, [size, size]; now and then it draws a fresh tile first."""
+def render_views(textures: Textures, index: int, size: int, seed: int) -> list[Example]:
+    """`VIEWS` pictures [size, size] of scene number `index` of the series `seed`.
+
+    They overlap. Now and then it draws a fresh tile first.
+    """
     rng = np.random.default_rng((seed, 2, index))
+    steps = min(_STEPS, size // STEP - 1)
+    scene, labels, things, flaws, surface = _scene(textures, index, size + steps * STEP, rng)
+    views = []
+    for _ in range(VIEWS):
+        photo = _take(scene, rng)
+        row, column = (STEP * int(rng.integers(steps + 1)) for _ in range(2))
+        part = np.s_[row : row + size, column : column + size]
+        views.append(Example(photo[part], labels[part], things[part], flaws[part], surface, (row, column)))
+    return views
+
+
+def render_example(textures: Textures, index: int, size: int, seed: int) -> Example:
+    """One picture of scene number `index` of the series `seed`, whole, [size, size]."""
+    rng = np.random.default_rng((seed, 2, index))
+    scene, labels, things, flaws, surface = _scene(textures, index, size, rng)
+    return Example(_take(scene, rng), labels, things, flaws, surface)
+
+
+def _scene(textures: Textures, index: int, size: int, rng: np.random.Generator) -> _Scene:
+    """What is to be photographed, its labels as in `Example`, and the class of its ground."""
     if index % _REFRESH == 0:
         textures.refresh(int(rng.integers(len(textures))), index)
     light = rng.uniform(0, 2 * math.pi)
@@ -90,7 +122,7 @@ def render_example(textures: Textures, index: int, size: int, seed: int) -> Exam
         if own:
             labels[inside] = number
     picture, flaws = _spoil(picture, rng)
-    return Example(_take(picture, rng), labels, things, flaws, surface)
+    return picture, labels, things, flaws, surface
 
 
 def _surface(tile: Tile, size: int, towards: npt.NDArray[np.float32], rng: np.random.Generator) -> Picture:

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from training.pretrain.pictures import Example, Textures, render_example
+from training.pretrain.pictures import Example, Textures, render_views
 
 UNKNOWN = -100
 
@@ -21,7 +21,7 @@ _PURE = 0.7
 
 @dataclass(frozen=True)
 class Order:
-    """Pictures wanted: numbers `first` to `first + count - 1`, `size` pixels high and wide."""
+    """Views wanted of scenes `first` to `first + count - 1`, `size` pixels high and wide."""
 
     first: int
     count: int
@@ -38,6 +38,8 @@ class Batch:
         things: kind of thing, 0 for none, [N, H/8, W/8].
         flaws: kind of flaw, 0 for none, [N, H/4, W/4].
         surfaces: texture class of each picture's ground, [N].
+        corners: row and column of each picture's upper left pixel in its scene, [N, 2]. The views of a scene
+            follow each other.
     """
 
     images: npt.NDArray[np.uint8]
@@ -46,6 +48,7 @@ class Batch:
     things: npt.NDArray[np.int64]
     flaws: npt.NDArray[np.int64]
     surfaces: npt.NDArray[np.int64]
+    corners: npt.NDArray[np.int64]
 
 
 def collate(examples: list[Example]) -> Batch:
@@ -59,7 +62,14 @@ def collate(examples: list[Example]) -> Batch:
         # A scratch is thinner than a cell, and would be missed in the middle.
         flaws=_cells(np.stack([e.flaws for e in examples]), 4).max(axis=(3, 4)).astype(np.int64),
         surfaces=np.array([example.surface for example in examples], dtype=np.int64),
+        corners=np.array([example.corner for example in examples], dtype=np.int64),
     )
+
+
+def render_order(textures: Textures, order: Order, seed: int) -> Batch:
+    """What was ordered."""
+    scenes = range(order.first, order.first + order.count)
+    return collate([view for n in scenes for view in render_views(textures, n, order.size, seed)])
 
 
 class PictureSource:
@@ -113,8 +123,7 @@ def _serve(connection: Connection, classes: int, seed: int) -> None:
     try:
         while True:
             order: Order = connection.recv()
-            numbers = range(order.first, order.first + order.count)
-            connection.send(collate([render_example(textures, n, order.size, seed) for n in numbers]))
+            connection.send(render_order(textures, order, seed))
     except (EOFError, OSError):
         # The training is over and has hung up.
         return
