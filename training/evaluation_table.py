@@ -7,7 +7,7 @@ from rich.text import Text
 from models.manifest import RateInterval
 from training.evaluation import Evaluation
 from training.sign_off import Estimate
-from training.summary import Metrics
+from training.summary import Metrics, groups_remark
 
 
 def print_evaluation(evaluation: Evaluation, console: Console | None = None) -> None:
@@ -57,6 +57,8 @@ def _what_was_measured(evaluation: Evaluation) -> list[str]:
     if metrics.quality_refusals:
         by = ", ".join(f"{name} {count}" for name, count in metrics.quality_refusals.items())
         lines.append(f"outside the quality gate: {by}")
+    if remark := groups_remark(metrics):
+        lines.append(remark)
     if evaluation.skipped:
         lines.append(f"{len(evaluation.skipped)} files could not be used:")
         lines += [f"  {skipped.name}: {skipped.reason}" for skipped in evaluation.skipped]

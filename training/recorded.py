@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from models.answer import ImageFacts, Inspection, inspection_of
+from models.bundle import Bundle
 from models.decision import CLEAN, INVALID, Decision, Limits, decide, invalid
 from models.manifest import Manifest
 from models.scores import GraphScores, PhotoScores
@@ -40,7 +41,7 @@ def graph_scores(sha256: str, inspection: Inspection) -> GraphScores:
 
 
 def held_out(
-    photos: Iterable[PhotoScores], classes: Sequence[str], groups: Mapping[str, str] | None = None
+    photos: Iterable[PhotoScores], classes: Sequence[str], groups: Mapping[str, str]
 ) -> HeldOutScores:
     """The calibration photos among these, as limits are chosen on them; those without scores are left out.
 
@@ -54,7 +55,7 @@ def held_out(
         defect_probability=np.array(defect, dtype=np.float64) if len(classes) > 1 else None,
         defective=np.array([photo.label != CLEAN for photo, _ in scored], dtype=bool),
         names=tuple(photo.file for photo, _ in scored),
-        groups=tuple((groups or {}).get(photo.sha256, photo.sha256) for photo, _ in scored),
+        groups=tuple(groups.get(photo.sha256, photo.sha256) for photo, _ in scored),
     )
 
 
@@ -65,14 +66,28 @@ def judge(scores: GraphScores, classes: Sequence[str], limits: Limits, refusal: 
     return decide(scores.probabilities, classes, scores.anomaly, limits)
 
 
-def records_of(photos: Iterable[PhotoScores], manifest: Manifest, limits: Limits) -> dict[str, list[Record]]:
+def groups_of(bundle: Bundle) -> dict[str, str]:
+    """The groups of a bundle's photos by sha256; those that stand alone are left out.
+
+    Raises:
+        BundleError: when its record of them cannot be read.
+    """
+    return {record.sha256: record.group for record in bundle.splits() if record.group}
+
+
+def records_of(
+    photos: Iterable[PhotoScores], manifest: Manifest, limits: Limits, groups: Mapping[str, str]
+) -> dict[str, list[Record]]:
     """Records of the splits `calibration` and `test` as they would be with these limits.
 
     They hold neither photos nor maps: what is counted in pixels cannot be had of them.
     """
     records: dict[str, list[Record]] = {"calibration": [], "test": []}
     for photo in photos:
-        sample = Sample(Path(photo.file), photo.file, photo.label, photo.sha256, height=0, width=0)
+        group = groups.get(photo.sha256, "")
+        sample = Sample(
+            Path(photo.file), photo.file, photo.label, photo.sha256, height=0, width=0, group=group
+        )
         inspection = _inspection(
             photo, judge(photo, manifest.classes, limits, photo.refusal), manifest, limits
         )

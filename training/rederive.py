@@ -20,7 +20,7 @@ from training.doubt import choose_with_doubt
 from training.golden import difference_from_single
 from training.limits import ChosenLimits, HeldOutScores
 from training.packaging import BundleDraft
-from training.recorded import held_out, judge, records_of
+from training.recorded import groups_of, held_out, judge, records_of
 from training.report.derived import Derivation, write_derived_report
 from training.sign_off import DEFECT_RATE
 from training.summary import Metrics, summarise
@@ -84,8 +84,7 @@ def plan_limits(path: Path, asked: Targets | HandSet, defect_rate: float | None 
     bundle = Bundle.open(path)
     manifest = bundle.manifest
     photos = tuple(read_photo_scores(bundle))
-    groups = {record.sha256: record.group for record in bundle.splits() if record.group}
-    scores = held_out(photos, manifest.classes, groups)
+    scores = held_out(photos, manifest.classes, groups_of(bundle))
     if not len(scores.defective) or scores.defective.all():
         raise BundleError(f"{path} keeps no score of a good calibration photo.", "Train it again.")
     conflict = ""
@@ -153,7 +152,7 @@ def write_version(plan: Plan) -> Bundle:
             draft.folder / REPORT,
             manifest=manifest,
             derivation=Derivation(old, plan.before, kept_report, plan.dropped),
-            records=records_of(plan.photos, manifest, manifest.limits),
+            records=records_of(plan.photos, manifest, manifest.limits, groups_of(plan.bundle)),
             metrics=plan.after,
             splits=plan.bundle.splits(),
         )
@@ -173,7 +172,8 @@ def _limits_by_hand(manifest: Manifest, asked: HandSet) -> Limits:
 
 
 def _figures(bundle: Bundle, photos: tuple[PhotoScores, ...], limits: Limits, defect_rate: float) -> Metrics:
-    metrics = summarise(records_of(photos, bundle.manifest, limits)["test"], defect_rate)
+    records = records_of(photos, bundle.manifest, limits, groups_of(bundle))
+    metrics = summarise(records["test"], defect_rate)
     recorded = bundle.manifest.metrics
     return metrics.model_copy(update={name: recorded[name] for name in _OF_PIXELS if name in recorded})
 

@@ -1,6 +1,6 @@
 """What an engineer signs: what the limits cost, what could be caught, and whether probabilities hold."""
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -103,12 +103,15 @@ def cost_view(
     )
 
 
-def recall_at(scores: Values, defective: Flags, false_rejects: float) -> RecallAt | None:
+def recall_at(
+    scores: Values, defective: Flags, groups: Sequence[Hashable], false_rejects: float
+) -> RecallAt | None:
     """The largest recall with at most this share of good photos rejected; None without both kinds.
 
     Args:
         scores: [N], larger for defective photos; a photo at the threshold is rejected.
         defective: [N].
+        groups: what each photo belongs to; the interval counts each group once.
     """
     good, bad = scores[~defective], scores[defective]
     if not len(good) or not len(bad):
@@ -120,11 +123,11 @@ def recall_at(scores: Values, defective: Flags, false_rejects: float) -> RecallA
         false_rejects=false_rejects,
         recall=caught / len(bad),
         caught=caught,
-        interval=rate_interval(caught, len(bad)),
+        interval=rate_interval(caught, len(bad), _count_groups(groups, defective)),
     )
 
 
-def reliability(probabilities: Values, defective: Flags) -> list[ReliabilityBin]:
+def reliability(probabilities: Values, defective: Flags, groups: Sequence[Hashable]) -> list[ReliabilityBin]:
     """How often photos are defective that are given a probability of it; empty without both kinds.
 
     The classifier learns from as many defective photos as good ones. Its probabilities are converted to the
@@ -142,30 +145,40 @@ def reliability(probabilities: Values, defective: Flags) -> list[ReliabilityBin]
         inside = places == place
         n, bad = int(inside.sum()), int(defective[inside].sum())
         predicted = float(expected[inside].mean())
-        bins.append(ReliabilityBin(n=n, defective=bad, predicted=predicted, observed=rate_interval(bad, n)))
+        observed = rate_interval(bad, n, _count_groups(groups, inside))
+        bins.append(ReliabilityBin(n=n, defective=bad, predicted=predicted, observed=observed))
     return bins
 
 
-def by_size(sizes: Sequence[tuple[float, bool]]) -> list[SizeFigures]:
+def by_size(sizes: Sequence[tuple[float, bool, Hashable]]) -> list[SizeFigures]:
     """Escapes by the size of the defect; sizes without a photo are left out.
 
     Args:
-        sizes: of each defective photo with a mask, the share of it that is marked, and whether it escaped.
+        sizes: of each defective photo with a mask, the share of it that is marked, whether it escaped, and
+            its group.
     """
     figures = []
     for above, up_to in zip((0.0, *SIZES), (*SIZES, 1.0), strict=True):
-        escaped = [gone for share, gone in sizes if above < share <= up_to]
-        if escaped:
+        inside = [(gone, group) for share, gone, group in sizes if above < share <= up_to]
+        if inside:
+            escaped = [gone for gone, _ in inside]
             figures.append(
                 SizeFigures(
                     above=above,
                     up_to=up_to,
                     n=len(escaped),
                     escaped=sum(escaped),
-                    escape_interval=rate_interval(sum(escaped), len(escaped)),
+                    escape_interval=rate_interval(
+                        sum(escaped), len(escaped), len({group for _, group in inside})
+                    ),
                 )
             )
     return figures
+
+
+def _count_groups(groups: Sequence[Hashable], rows: Flags) -> int:
+    """How many groups the photos of some rows, bool [N], are of."""
+    return len({groups[row] for row in np.flatnonzero(rows).tolist()})
 
 
 def _of_parts(rate: RateInterval | None, share: float) -> Estimate | None:

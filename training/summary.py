@@ -101,6 +101,10 @@ class Metrics(_Figures):
 
     n_good: int
     n_defective: int
+    n_good_groups: int = Field(
+        description="Groups of alike photos that the good ones are of; intervals count each group once."
+    )
+    n_defective_groups: int
     n_invalid: int = Field(description="Photos without a verdict: false rejects if good, else neither.")
     quality_refusals: dict[str, int] = Field(
         description="Of those without a verdict, how many each reading of the quality gate refused."
@@ -134,12 +138,14 @@ def summarise(records: Sequence[Record], defect_rate: float = DEFECT_RATE) -> Me
     """
     good = [record for record in records if not record.defective]
     defective = [record for record in records if record.defective]
-    false_rejects = _interval(sum(record.false_reject for record in good), len(good))
-    escapes = _interval(sum(record.escape for record in defective), len(defective))
+    false_rejects = _share(good, lambda record: record.false_reject)
+    escapes = _share(defective, lambda record: record.escape)
     pixels, n_masks = _tally_pixels(good, defective)
     return Metrics(
         n_good=len(good),
         n_defective=len(defective),
+        n_good_groups=len({record.sample.unit for record in good}),
+        n_defective_groups=len({record.sample.unit for record in defective}),
         n_invalid=sum(record.invalid for record in records),
         quality_refusals=_quality_refusals(records),
         n_review=sum(record.inspection.needs_review for record in records),
@@ -157,7 +163,7 @@ def summarise(records: Sequence[Record], defect_rate: float = DEFECT_RATE) -> Me
         escape_rate=None if escapes is None else escapes.rate,
         escape_interval=escapes,
         per_class=_per_class(defective, known=_known_classes(records)),
-        per_size=by_size([(r.defect_share, r.escape) for r in defective if r.defect_share]),
+        per_size=by_size([(r.defect_share, r.escape, r.sample.unit) for r in defective if r.defect_share]),
         recall_at=_recalls(records),
         reliability=reliability(*_scored(records, lambda answer: answer.classifier.defect_probability)),
         cost=cost_view(false_rejects, escapes, defect_rate),
@@ -165,8 +171,23 @@ def summarise(records: Sequence[Record], defect_rate: float = DEFECT_RATE) -> Me
     )
 
 
-def _interval(count: int, total: int) -> RateInterval | None:
-    return rate_interval(count, total) if total else None
+def groups_remark(metrics: Metrics) -> str:
+    """In plain words that photos are alike, and what intervals make of it; empty where all stand alone."""
+    counts = (
+        (metrics.n_good_groups, metrics.n_good, "good"),
+        (metrics.n_defective_groups, metrics.n_defective, "defective"),
+    )
+    alike = [f"{photos} {kind} photos as {groups}" for groups, photos, kind in counts if groups < photos]
+    if not alike:
+        return ""
+    return f"Photos of one group tend to be judged alike, so intervals count {' and '.join(alike)}."
+
+
+def _share(records: Sequence[Record], happened: Callable[[Record], bool]) -> RateInterval | None:
+    if not records:
+        return None
+    groups = len({record.sample.unit for record in records})
+    return rate_interval(sum(happened(record) for record in records), len(records), groups)
 
 
 def _quality_refusals(records: Sequence[Record]) -> dict[str, int]:
@@ -175,25 +196,25 @@ def _quality_refusals(records: Sequence[Record]) -> dict[str, int]:
 
 
 def _auroc(records: Sequence[Record], score: Callable[[Inspection], float | None]) -> float | None:
-    scores, defective = _scored(records, score)
+    scores, defective, _ = _scored(records, score)
     return auroc(scores.tolist(), defective.tolist())
 
 
 def _recalls(records: Sequence[Record]) -> list[RecallAt]:
-    scores, defective = _scored(records, lambda answer: answer.score)
-    found = (recall_at(scores, defective, share) for share in RECALL_AT)
+    scored = _scored(records, lambda answer: answer.score)
+    found = (recall_at(*scored, share) for share in RECALL_AT)
     return [each for each in found if each is not None]
 
 
 def _scored(
     records: Sequence[Record], score: Callable[[Inspection], float | None]
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
-    """The scores [N] of the photos that have one, and which of them are defective."""
-    scored = [(score(record.inspection), record.defective) for record in records]
-    pairs = [(value, defective) for value, defective in scored if value is not None]
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_], list[str]]:
+    """The scores [N] of the photos that have one, which of them are defective, and their groups."""
+    found = [(value, record) for record in records if (value := score(record.inspection)) is not None]
     return (
-        np.array([value for value, _ in pairs], dtype=np.float64),
-        np.array([defective for _, defective in pairs], dtype=bool),
+        np.array([value for value, _ in found], dtype=np.float64),
+        np.array([record.defective for _, record in found], dtype=bool),
+        [record.sample.unit for _, record in found],
     )
 
 
@@ -232,7 +253,9 @@ def _per_class(defective: Sequence[Record], known: set[str]) -> dict[str, ClassF
     figures = {}
     for label in sorted({record.sample.label for record in defective}):
         own = [record for record in defective if record.sample.label == label]
-        interval = rate_interval(sum(record.escape for record in own), len(own))
+        interval = rate_interval(
+            sum(record.escape for record in own), len(own), len({record.sample.unit for record in own})
+        )
         figures[label] = ClassFigures(
             n=len(own),
             caught=sum(record.caught for record in own),

@@ -223,7 +223,7 @@ def _score(
         defect if len(classes) > 1 else None,
         [sample.label != CLEAN for sample in samples],
         [sample.name for sample in samples],
-        [sample.group or sample.sha256 for sample in samples],
+        [sample.unit for sample in samples],
     )
 
 

@@ -27,7 +27,7 @@ from tests.benchmarks.accuracy_tables import Result
 from tests.benchmarks.watching import watched
 from training.anomaly import TrainingPhotos, fit_padim
 from training.metrics import auroc
-from training.recorded import records_of
+from training.recorded import groups_of, records_of
 from training.sign_off import recall_at
 from training.summary import Record
 from training.trunk import load_trunk
@@ -60,7 +60,7 @@ def glint(case: Case, trunk: Path, work: Path) -> Result:
     with watched() as took:
         trained = train(config)
     manifest = trained.bundle.manifest
-    kept = records_of(read_photo_scores(trained.bundle), manifest, manifest.limits)
+    kept = records_of(read_photo_scores(trained.bundle), manifest, manifest.limits, groups_of(trained.bundle))
     records = [record for record in kept["test"] if not record.invalid]
     defective = [record.defective for record in records]
     scores = {
@@ -206,7 +206,7 @@ def _figures(scores: Sequence[float], defective: Sequence[bool]) -> dict[str, fl
         "auroc": auroc(values.tolist(), defective),
         "aupr": float(average_precision_score(truth, values)),
         "f1": float((2 * precision * recall / np.where(both > 0, both, 1)).max()),
-        "recall": recall_at(values, truth, 0.01).recall,
+        "recall": recall_at(values, truth, range(len(values)), 0.01).recall,
     }
 
 
@@ -215,7 +215,7 @@ def _caught_scratches(records: Sequence[Record]) -> list[int]:
     own = [record for record in records if record.sample.label in (CLEAN, "scratch")]
     scores = np.array([record.inspection.score for record in own])
     defective = np.array([record.defective for record in own])
-    return [recall_at(scores, defective, 0.01).caught, int(defective.sum())]
+    return [recall_at(scores, defective, range(len(scores)), 0.01).caught, int(defective.sum())]
 
 
 def _false_rejects(records: Sequence[Record]) -> dict[str, list[int]]:

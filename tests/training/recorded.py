@@ -35,7 +35,7 @@ def make_recorded_bundle(folder: Path, *, defects: bool = True) -> Path:
     manifest = inspector.manifest
     all_splits = [record for name, s in splits.items() for record in split_records(s, name)]
     (path / SPLITS).write_text(json.dumps([record.model_dump() for record in all_splits]))
-    chosen = choose_limits(held_out(scores_of(records), manifest.classes), 0.02)
+    chosen = choose_limits(held_out(scores_of(records), manifest.classes, {}), 0.02)
     metrics = summarise(records["test"]).model_dump(mode="json")
     sign(path, metrics=metrics, limit_origins=chosen.origins)
     return path

@@ -25,6 +25,8 @@ from tests.training.photos import paint_folder, painted_sample, record_splits
 from training.data.layouts import read_dataset
 from training.evaluation import Evaluation, evaluate_bundle, inspect_samples, summarise
 from training.evaluation_table import print_evaluation
+from training.metrics import rate_interval
+from training.summary import groups_remark
 
 
 @pytest.fixture(scope="module")
@@ -74,6 +76,23 @@ def test_an_inspector_that_is_always_right(inspector: Inspector, tmp_path: Path)
     assert metrics.pixel_auroc > 0.98
     assert metrics.aupro is not None
     assert metrics.aupro > 0.9
+
+
+def test_figures_count_groups_of_alike_photos_once_and_say_so(inspector: Inspector, tmp_path: Path):
+    photos = paint_folder(tmp_path, {"good": 6, "scratched": 4})
+    samples = read_dataset(photos, progress=False).samples
+    alone = summarise(inspect_samples(inspector, samples, title="", progress=False))
+    paired = [replace(sample, group=f"{sample.label} {n // 2}") for n, sample in enumerate(samples)]
+    alike = summarise(inspect_samples(inspector, paired, title="", progress=False))
+    assert (alone.n_good_groups, alone.n_defective_groups) == (6, 4)
+    assert (alike.n_good_groups, alike.n_defective_groups) == (3, 2)
+    assert alike.false_reject_interval == rate_interval(0, 6, 3)
+    assert alike.escape_interval == alike.per_class["scratched"].escape_interval == rate_interval(0, 4, 2)
+    assert alike.cost.escapes is not None
+    assert alone.cost.escapes is not None
+    assert alike.cost.escapes.high > alone.cost.escapes.high
+    assert groups_remark(alone) == ""
+    assert "6 good photos as 3 and 4 defective photos as 2" in groups_remark(alike)
 
 
 def test_classes_that_the_bundle_does_not_know_are_defects_all_the_same(inspector: Inspector, tmp_path: Path):

@@ -59,6 +59,11 @@ class Sample:
         """Names what the photo shows: the digest of its pixels, or else of its bytes."""
         return self.pixels_sha256 or self.sha256
 
+    @property
+    def unit(self) -> str:
+        """What counts once where photos are counted: the group, or the photo if it stands alone."""
+        return self.group or self.sha256
+
 
 @dataclass(frozen=True)
 class Skipped:

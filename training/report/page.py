@@ -34,7 +34,7 @@ from training.report.tables import (
     split_rows,
 )
 from training.report.templates import template
-from training.summary import Metrics, Record, summarise
+from training.summary import Metrics, Record, groups_remark, summarise
 from training.synthetic.photos import PaintedPhoto, PaintedPhotos
 
 if TYPE_CHECKING:
@@ -147,6 +147,7 @@ def write_page(path: Path, contents: Contents) -> None:
             false_reject_card(metrics, manifest.limit_origins),
         ],
         metrics=metrics,
+        groups=groups_remark(metrics),
         limits=limit_rows(manifest),
         confusion=confusion_table(metrics, manifest),
         calibration=calibration_remark(summarise(contents.records.get("calibration", ()))),

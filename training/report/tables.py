@@ -177,7 +177,7 @@ def split_rows(splits: Mapping[str, Sequence[Sample]]) -> tuple[list[str], list[
     rows = []
     for name, samples in splits.items():
         # A photo without a group stands alone, and counts as a group of one.
-        groups = {sample.group or sample.sha256 for sample in samples}
+        groups = {sample.unit for sample in samples}
         rows.append(SplitRow(name, tuple(counts[name][x] for x in labels), len(samples), len(groups)))
     return labels, rows
 
