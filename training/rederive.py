@@ -133,7 +133,7 @@ def write_version(plan: Plan) -> Bundle:
     if plan.conflict:
         raise UsageError(plan.conflict, "Ask for one of them, or for less; --dry-run shows the figures.")
     old = plan.bundle.manifest
-    beside = {"doubt": old.limits.doubt, "typical": old.limits.typical}
+    beside = {"doubt": old.limits.doubt, "typical": old.limits.typical, "fusion": old.limits.fusion}
     if plan.chosen.limits.model_copy(update=beside) == old.limits:
         raise UsageError("The bundle has these very limits already.", "Nothing was written.")
     home = plan.bundle.path.resolve().parent

@@ -139,7 +139,8 @@ def asked_false_rejects(origins: LimitOrigins) -> float | None:
 
 def set_by_hand(scores: HeldOutScores, limits: Limits) -> ChosenLimits:
     """Limits that somebody chose, with what the held-out photos say of them."""
-    return _with_origins(scores, limits.model_copy(update={"typical": typical_of(scores)}), BY_HAND, None)
+    fused = limits.model_copy(update={"typical": typical_of(scores), "fusion": "backed"})
+    return _with_origins(scores, fused, BY_HAND, None)
 
 
 def meets(scores: HeldOutScores, limits: Limits, targets: Targets) -> bool:

@@ -105,7 +105,7 @@ def _padim(case: Case, trunk_file: Path, photos: TrainingPhotos) -> Result:
         )[:, 0]
 
     fit_seconds = took["seconds"] - passes.seconds
-    return {**_judged(case, judge, trunk), **took, "fit_seconds": fit_seconds, "choice": vars(choice)}
+    return {**_judged(case, judge, trunk), **took, "fit_seconds": fit_seconds, "choice": choice.why}
 
 
 def anomalib_padim(case: Case, trunk_file: Path, work: Path) -> Result:

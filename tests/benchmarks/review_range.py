@@ -15,7 +15,7 @@ from models.decision import CLEAN, IN_DOUBT, NEAR_LIMIT, Limits, decide
 from models.scores import PhotoScores, read_photo_scores
 from tests.benchmarks.report import table, write_section
 from training.doubt import choose_with_doubt
-from training.recorded import held_out
+from training.recorded import groups_of, held_out
 from training.targets import Targets
 
 
@@ -44,7 +44,7 @@ def rows_of(bundle: Bundle) -> list[list[str]]:
     """A row for the fixed band, and one for the range."""
     classes = bundle.manifest.classes
     photos = [photo for photo in read_photo_scores(bundle) if photo.anomaly is not None]
-    limits = choose_with_doubt(held_out(photos, classes, {}), Targets(0.01)).limits
+    limits = choose_with_doubt(held_out(photos, classes, groups_of(bundle)), Targets(0.01)).limits
     test = [photo for photo in photos if photo.split == "test"]
     band = limits.model_copy(update={"doubt": None})
     ways = ((f"score within {limits.review_band:g} of 0.5", band), ("limits in doubt", limits))

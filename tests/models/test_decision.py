@@ -1,6 +1,7 @@
 """The decision rule: one pure function, in which a fault is never a pass."""
 
 import math
+from typing import get_args
 
 import pytest
 from hypothesis import assume, given
@@ -12,6 +13,7 @@ from models.decision import (
     CLEAN,
     INVALID,
     Doubt,
+    Fusion,
     Limits,
     Typical,
     anomaly_opinion,
@@ -32,6 +34,7 @@ any_limits = st.builds(
     classifier=st.floats(0.0, 1.0, exclude_min=True),
     anomaly=st.floats(0.0, 1e308, exclude_min=True),
     typical=st.none() | st.builds(Typical, classifier=st.none() | shares, anomaly=scores),
+    fusion=st.sampled_from(get_args(Fusion)),
 )
 
 
@@ -84,6 +87,20 @@ def test_two_opinions_below_their_limits_say_more_than_one() -> None:
     assert combined_score(9.0, 0.0, limits) == one
     # Where a rule fires, the larger opinion is the score.
     assert combined_score(12.0, half_way, limits) == anomaly_opinion(12.0, 10.0)
+    assert combined_score(12.0, None, limits) == anomaly_opinion(12.0, 10.0)
+
+
+def test_a_defect_that_only_one_rule_sees_scores_lower_than_one_that_both_do() -> None:
+    limits = Limits(
+        classifier=0.8, anomaly=10.0, typical=Typical(classifier=0.02, anomaly=7.0), fusion="backed"
+    )
+    alone, typical, both, sure = (combined_score(30.0, p, limits) for p in (0.0, 0.02, 0.85, 1.0))
+    assert 0.5 < alone < typical < both < sure
+    assert sure == pytest.approx(0.9)
+    assert alone == pytest.approx(0.5 + (anomaly_opinion(30.0, 10.0) - 0.5) / 5)
+    # It goes over into what scores below the limits without a leap.
+    assert combined_score(10.0, 0.02, limits) == 0.5
+    assert combined_score(9.999, 0.02, limits) == pytest.approx(0.5, abs=1e-3)
     assert combined_score(12.0, None, limits) == anomaly_opinion(12.0, 10.0)
 
 
