@@ -1,15 +1,17 @@
 """How much limits hang on which photos happened to be held out: the bootstrap.
 
-The photos are drawn again and again from themselves, good and defective ones each as many as they are, and
-the limits chosen anew (the percentile interval of Efron and Tibshirani, An Introduction to the Bootstrap,
-1993, chapter 13). Most of these limits lie in a range; a verdict that hangs on where in it is in doubt.
+The photos are drawn again and again from themselves, good and defective ones each, and the limits chosen anew
+(the percentile interval of Efron and Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13). Photos
+of a group are drawn together (Davison and Hinkley, Bootstrap Methods and their Application, 1997, section
+3.8): from a new place of the camera, all of them would be others. Most of these limits lie in a range; a
+verdict that hangs on where in it is in doubt.
 
 Where a limit lies just above the largest good score, no draw has a larger one: the range says how far down
 the limit could be, and little of how far up (Bickel and Freedman, Annals of Statistics 9, 1981). Down lie
 the defects that would pass in silence.
 """
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -18,7 +20,7 @@ import numpy.typing as npt
 
 from models.decision import Doubt, Limits, straight
 from models.variants import SCORE_TOLERANCE
-from training.limits import ChosenLimits, HeldOutScores
+from training.limits import ChosenLimits, Flags, HeldOutScores
 from training.targets import Targets, choose_for, limits_at
 
 DRAWS = 200
@@ -41,14 +43,26 @@ def choose_with_doubt(scores: HeldOutScores, targets: Targets) -> ChosenLimits:
     """
     chosen = choose_for(scores, targets)
     generator = np.random.default_rng(0)
-    kinds = [np.flatnonzero(kind) for kind in (~scores.defective, scores.defective)]
+    kinds = [_by_group(scores, kind) for kind in (~scores.defective, scores.defective)]
     drawn = [choose_for(_draw(scores, kinds, generator), targets).limits for _ in range(DRAWS)]
     doubt = _doubt(chosen.limits, drawn)
     return replace(chosen, limits=chosen.limits.model_copy(update={"doubt": doubt}))
 
 
-def _draw(scores: HeldOutScores, kinds: Sequence[Rows], generator: np.random.Generator) -> HeldOutScores:
-    rows = np.concatenate([generator.choice(kind, len(kind)) for kind in kinds if len(kind)])
+def _by_group(scores: HeldOutScores, kind: Flags) -> list[Rows]:
+    """The rows of the photos of a kind, bool [N], those of each group together."""
+    groups: dict[Hashable, list[int]] = {}
+    for row in np.flatnonzero(kind).tolist():
+        groups.setdefault(scores.groups[row] if scores.groups else row, []).append(row)
+    return [np.array(rows) for rows in groups.values()]
+
+
+def _draw(
+    scores: HeldOutScores, kinds: Sequence[Sequence[Rows]], generator: np.random.Generator
+) -> HeldOutScores:
+    """As many groups of each kind as there are, drawn with replacement."""
+    drawn = [groups[n] for groups in kinds if groups for n in generator.choice(len(groups), len(groups))]
+    rows = np.concatenate(drawn)
     p = scores.defect_probability
     return HeldOutScores(scores.anomaly[rows], None if p is None else p[rows], scores.defective[rows])
 

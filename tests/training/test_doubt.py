@@ -46,6 +46,18 @@ def test_more_photos_leave_less_doubt() -> None:
     assert many < 0.5 * few
 
 
+def test_photos_that_are_alike_leave_as_much_doubt_as_fewer_photos_do() -> None:
+    """Ten places of the camera, each with ten good photos alike: ten that stand alone say as much."""
+    places = np.random.default_rng(1).gamma(4.0, 2.0, 10)
+    values = [value + 1e-6 * n for value in places for n in range(10)]
+    grouped = held_out_scores(values, None, [False] * 100, groups=[n // 10 for n in range(100)])
+    each_alone = held_out_scores(values, None, [False] * 100)
+    of_ten = held_out_scores(places.tolist(), None, [False] * 10)
+    assert width(grouped) > 2 * width(each_alone)
+    lows = [choose_with_doubt(s, TARGETS).limits.doubt.anomaly[0] for s in (grouped, of_ten)]
+    assert lows[0] == pytest.approx(lows[1], rel=0.1)
+
+
 def test_without_a_classifier_only_the_anomaly_limit_is_in_doubt() -> None:
     limits = choose_with_doubt(drawn(40, 0, sure=False), TARGETS).limits
     assert limits.doubt is not None
