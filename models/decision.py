@@ -17,7 +17,7 @@ INVALID = "invalid"
 RESERVED_CLASSES = frozenset({CLEAN, ANOMALOUS, INVALID})
 
 Rule = Literal["classifier", "anomaly"]
-Fusion = Literal["larger", "backed"]
+DefectScore = Literal["larger", "backed"]
 
 _SMALLEST = 1e-9
 _JUST_BELOW_HALF = math.nextafter(0.5, 0.0)
@@ -69,8 +69,7 @@ class Limits(BaseModel):
         typical: what puts both opinions on one scale; None if it is not known.
         doubt: a verdict that hangs on where in there the limits lie is one for a person to look at; None
             if it is not known, and `review_band` tells instead.
-        fusion: what a defect scores: the `larger` opinion, as in bundles from before, or that one `backed` by
-            the other.
+        defect_score: the `larger` opinion, as in bundles from before, or that one `backed` by the other.
         review_band: half-width of the band around 0.5, on the `straight` scale, inside which a person looks.
     """
 
@@ -80,7 +79,7 @@ class Limits(BaseModel):
     anomaly: float = Field(gt=0.0, allow_inf_nan=False)
     typical: Typical | None = None
     doubt: Doubt | None = None
-    fusion: Fusion = "larger"
+    defect_score: DefectScore = "larger"
     review_band: float = Field(default=0.02, ge=0.0, le=0.5)
 
     @model_validator(mode="after")
@@ -164,8 +163,7 @@ def _in_doubt(defect_probability: float | None, anomaly_score: float, limits: Li
     """Whether other limits that are as likely would have turned the verdict."""
     doubt = limits.doubt
     if doubt is None:
-        own = combined_score(anomaly_score, defect_probability, straight(limits))
-        return abs(own - 0.5) < limits.review_band
+        return from_limit(anomaly_score, defect_probability, limits) < limits.review_band
     seen = [(anomaly_score, doubt.anomaly)]
     if defect_probability is not None and doubt.classifier is not None:
         seen.append((defect_probability, doubt.classifier))
@@ -191,11 +189,11 @@ def anomaly_opinion(anomaly_score: float, limit: float) -> float:
 def combined_score(anomaly_score: float, defect_probability: float | None, limits: Limits) -> float:
     """The score of one photo, 0..1, rising in both opinions, >= 0.5 exactly when a rule fires.
 
-    Where a rule fires, the larger opinion; `backed`, what it has above 0.5 counts for a fifth where the other
-    sees nothing at all, and in full where the other is sure as well. Below both limits, what a typical good
-    part has left to the limit is the unit, and what is left by either rule is multiplied: two opinions that
-    are both half-way to their limit say more than one of them. Without a `typical_part` the larger opinion
-    there.
+    Where a rule fires, the larger opinion; `backed`, what it has above 0.5 counts for a third where the other
+    sees no more than in a typical good part, and in full where the other is sure as well. Below both limits,
+    what a typical good part has left to the limit is the unit, and what is left by either rule is multiplied:
+    two opinions that are both half-way to their limit say more than one of them. Without a `typical_part` the
+    larger opinion there.
 
     Args:
         anomaly_score: >= 0, finite.
@@ -208,12 +206,18 @@ def combined_score(anomaly_score: float, defect_probability: float | None, limit
     classifier = classifier_opinion(defect_probability, limits.classifier, typical)
     room = 0.5 - typical[1]
     smaller, larger = sorted((anomaly, classifier))
-    if larger >= 0.5 and limits.fusion == "backed":
-        return _keep_side(0.5 + (larger - 0.5) * (1.0 + 4.0 * smaller) / 5.0, fired=True)
+    if larger >= 0.5 and limits.defect_score == "backed":
+        backing = max(0.0, (smaller - typical[1]) / (1.0 - typical[1]))
+        return _keep_side(0.5 + (larger - 0.5) * (1.0 + 2.0 * backing) / 3.0, fired=True)
     if larger >= 0.5 or room == 0.5:
         return larger
     left = min(1.0, (0.5 - classifier) / room)
     return _keep_side(0.5 - (0.5 - anomaly) * left, fired=False)
+
+
+def from_limit(anomaly_score: float, defect_probability: float | None, limits: Limits) -> float:
+    """How far a photo is from the limits, 0..0.5, on the `straight` scale."""
+    return abs(combined_score(anomaly_score, defect_probability, straight(limits)) - 0.5)
 
 
 def straight(limits: Limits) -> Limits:
@@ -221,7 +225,7 @@ def straight(limits: Limits) -> Limits:
 
     For what a graph may be off, and how near a limit is: the common scale is compressed just below limits.
     """
-    return limits.model_copy(update={"typical": None, "fusion": "larger"})
+    return limits.model_copy(update={"typical": None, "defect_score": "larger"})
 
 
 def typical_part(limits: Limits) -> tuple[float, float]:

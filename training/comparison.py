@@ -1,6 +1,7 @@
 """Compares a new bundle with an earlier one of the part, on photos that neither was made from."""
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,7 +35,8 @@ class Shift(_Figures):
     mended: int = Field(description="Made before, not now.")
     made: int = Field(description="Made now, not before.")
     chance: float = Field(
-        description="How often two bundles that err alike would differ so much or more: exact sign test."
+        description="How often two bundles that err alike would differ so much or more: exact sign test, in "
+        "which photos of a group count once."
     )
 
 
@@ -71,6 +73,11 @@ class Turned:
 
     before: Record
     now: Record
+
+    @property
+    def unit(self) -> str:
+        """What counts once: the photo, or its group."""
+        return self.now.sample.unit
 
     @property
     def change(self) -> Literal["better", "worse", "other"]:
@@ -154,9 +161,9 @@ def compare(
         n_left_out=len(records) - len(unseen),
         before=summarise(before, defect_rate),
         now=summarise(unseen, defect_rate),
-        escapes=_shift([(p.before.escape, p.now.escape) for p in pairs if p.now.defective]),
+        escapes=_shift([(p.before.escape, p.now.escape, p.unit) for p in pairs if p.now.defective]),
         false_rejects=_shift(
-            [(p.before.false_reject, p.now.false_reject) for p in pairs if not p.now.defective]
+            [(p.before.false_reject, p.now.false_reject, p.unit) for p in pairs if not p.now.defective]
         ),
         turned=[_named(pair) for pair in turned],
     )
@@ -241,17 +248,18 @@ def _in_order(turned: Sequence[Turned]) -> tuple[Turned, ...]:
     return tuple(sorted(turned, key=lambda pair: (ranks.index(pair.change), pair.now.sample.name)))
 
 
-def _shift(pairs: Sequence[tuple[bool, bool]]) -> Shift:
-    """Counts over (mistaken before, mistaken now), a pair a photo."""
-    mended = sum(before and not now for before, now in pairs)
-    made = sum(now and not before for before, now in pairs)
+def _shift(photos: Sequence[tuple[bool, bool, str]]) -> Shift:
+    """Counts over (mistaken before, mistaken now, group), one a photo."""
+    balance: Counter[str] = Counter()
+    for before, now, group in photos:
+        balance[group] += before - now
     return Shift(
-        n=len(pairs),
-        before=sum(before for before, _ in pairs),
-        now=sum(now for _, now in pairs),
-        mended=mended,
-        made=made,
-        chance=sign_test(mended, made),
+        n=len(photos),
+        before=sum(before for before, _, _ in photos),
+        now=sum(now for _, now, _ in photos),
+        mended=sum(before and not now for before, now, _ in photos),
+        made=sum(now and not before for before, now, _ in photos),
+        chance=sign_test(sum(net > 0 for net in balance.values()), sum(net < 0 for net in balance.values())),
     )
 
 

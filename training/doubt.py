@@ -35,7 +35,8 @@ Rows = npt.NDArray[np.integer[Any]]
 def choose_with_doubt(scores: HeldOutScores, targets: Targets) -> ChosenLimits:
     """`choose_for`, and in the limits the range in which they would lie with other held-out photos.
 
-    A range always holds its limit, and is never narrower than what another graph of the bundle may be off.
+    A range always holds its limit, and is never narrower than what another graph of the bundle may be off,
+    nor than photos that were drawn one by one would make it.
     The same photos give the same range.
 
     Raises:
@@ -43,8 +44,14 @@ def choose_with_doubt(scores: HeldOutScores, targets: Targets) -> ChosenLimits:
     """
     chosen = choose_for(scores, targets)
     generator = np.random.default_rng(0)
-    kinds = [_by_group(scores, kind) for kind in (~scores.defective, scores.defective)]
-    drawn = [choose_for(_draw(scores, kinds, generator), targets).limits for _ in range(DRAWS)]
+    kinds = (~scores.defective, scores.defective)
+    ways = [[_by_group(scores, kind) for kind in kinds]]
+    if any(len(groups) < kind.sum() for groups, kind in zip(ways[0], kinds, strict=True)):
+        # One group alone is always drawn, and seems to leave no doubt; its photos leave some.
+        ways.append([[np.array([row]) for row in np.flatnonzero(kind)] for kind in kinds])
+    drawn = [
+        [choose_for(_draw(scores, way, generator), targets).limits for _ in range(DRAWS)] for way in ways
+    ]
     doubt = _doubt(chosen.limits, drawn)
     return replace(chosen, limits=chosen.limits.model_copy(update={"doubt": doubt}))
 
@@ -67,22 +74,23 @@ def _draw(
     return HeldOutScores(scores.anomaly[rows], None if p is None else p[rows], scores.defective[rows])
 
 
-def _doubt(limits: Limits, drawn: Sequence[Limits]) -> Doubt:
+def _doubt(limits: Limits, drawn: Sequence[Sequence[Limits]]) -> Doubt:
+    """The ranges that hold what each way of drawing gives."""
     # On the straight scale of each rule: what a graph is off has nothing to do with what good parts score.
     own = straight(limits)
     around = [limits, limits_at(0.5 - _ROUNDING, own), limits_at(0.5 + _ROUNDING, own)]
     classifier = None
     if limits.classifier is not None:
         classifier = _range(
-            [each.classifier for each in drawn if each.classifier is not None],
+            [[each.classifier for each in way if each.classifier is not None] for way in drawn],
             [each.classifier for each in around if each.classifier is not None],
         )
     return Doubt(
         classifier=classifier,
-        anomaly=_range([each.anomaly for each in drawn], [each.anomaly for each in around]),
+        anomaly=_range([[each.anomaly for each in way] for way in drawn], [each.anomaly for each in around]),
     )
 
 
-def _range(drawn: Sequence[float], around: Sequence[float]) -> tuple[float, float]:
-    low, high = np.quantile(drawn, [0.5 - 0.5 * LIKELY, 0.5 + 0.5 * LIKELY])
-    return min(float(low), *around), max(float(high), *around)
+def _range(drawn: Sequence[Sequence[float]], around: Sequence[float]) -> tuple[float, float]:
+    ends = [np.quantile(way, [0.5 - 0.5 * LIKELY, 0.5 + 0.5 * LIKELY]).tolist() for way in drawn]
+    return min(*around, *(low for low, _ in ends)), max(*around, *(high for _, high in ends))

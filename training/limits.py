@@ -92,7 +92,9 @@ def choose_limits(scores: HeldOutScores, max_false_rejects: float) -> ChosenLimi
         notes = [support, _weakness(seen, scores.defective), decisive]
         classifier_origin = origin_of(scores, seen >= classifier, method, target, notes)
     return ChosenLimits(
-        limits=Limits(classifier=classifier, anomaly=anomaly, typical=typical_of(scores), fusion="backed"),
+        limits=Limits(
+            classifier=classifier, anomaly=anomaly, typical=typical_of(scores), defect_score="backed"
+        ),
         origins=LimitOrigins(classifier=classifier_origin, anomaly=anomaly_origin),
         heatmap=heatmap_scale(scores.anomaly[scores.defective], anomaly),
     )

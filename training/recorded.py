@@ -67,7 +67,7 @@ def judge(scores: GraphScores, classes: Sequence[str], limits: Limits, refusal: 
 
 
 def groups_of(bundle: Bundle) -> dict[str, str]:
-    """The groups of a bundle's photos by sha256; those that stand alone are left out.
+    """The groups of a bundle's photos by sha256.
 
     Raises:
         BundleError: when its record of them cannot be read.

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from models.bundle import GOLDEN_RESULTS, MANIFEST, Bundle, GoldenOutcome, GoldenResult
-from models.decision import Limits, straight
+from models.decision import Limits, from_limit, straight
 from models.errors import BundleError, UsageError
 from models.inspector import Inspector
 from models.manifest import Agreement, Manifest, Variant
@@ -93,8 +93,9 @@ def plan_limits(path: Path, asked: Targets | HandSet, defect_rate: float | None 
         chosen, conflict = choose_with_doubt(scores, asked), cannot_be_met(scores, asked)
     else:
         chosen = set_by_hand(scores, _limits_by_hand(manifest, asked))
-    band = {"review_band": manifest.limits.review_band}
-    chosen = ChosenLimits(chosen.limits.model_copy(update=band), chosen.origins, chosen.heatmap)
+    # What no limit changes: figures before and after differ by the limits alone.
+    kept = {name: getattr(manifest.limits, name) for name in ("review_band", "defect_score")}
+    chosen = ChosenLimits(chosen.limits.model_copy(update=kept), chosen.origins, chosen.heatmap)
     rate = manifest.training.get("defect_rate", DEFECT_RATE) if defect_rate is None else defect_rate
     golden, differing = _judge_golden(bundle, chosen.limits)
     checked = {
@@ -133,7 +134,7 @@ def write_version(plan: Plan) -> Bundle:
     if plan.conflict:
         raise UsageError(plan.conflict, "Ask for one of them, or for less; --dry-run shows the figures.")
     old = plan.bundle.manifest
-    beside = {"doubt": old.limits.doubt, "typical": old.limits.typical, "fusion": old.limits.fusion}
+    beside = {"doubt": old.limits.doubt, "typical": old.limits.typical}
     if plan.chosen.limits.model_copy(update=beside) == old.limits:
         raise UsageError("The bundle has these very limits already.", "Nothing was written.")
     home = plan.bundle.path.resolve().parent
@@ -214,7 +215,7 @@ def _judge_golden(bundle: Bundle, limits: Limits) -> tuple[list[GoldenResult], d
     for result in bundle.golden_results():
         variants = {name: _rejudged(one, classes, limits) for name, one in result.variants.items()}
         results.append(_rejudged(result, classes, limits).model_copy(update={"variants": variants}))
-    kept = [result for result in results if abs(result.score - 0.5) >= _DOUBTFUL_GOLDEN] or results
+    kept = [result for result in results if _far(result, limits)] or results
     differing: dict[Precision, str] = {}
     for precision in bundle.manifest.variants:
         for result in kept:
@@ -222,6 +223,11 @@ def _judge_golden(bundle: Bundle, limits: Limits) -> tuple[list[GoldenResult], d
                 difference = difference_from_single(precision, result, result.variants[precision])
                 differing |= {precision: f"{result.file}: {difference}"} if difference else {}
     return kept, differing
+
+
+def _far(result: GoldenResult, limits: Limits) -> bool:
+    defect = 1.0 - result.probabilities[0] if len(result.probabilities) > 1 else None
+    return from_limit(result.anomaly_score, defect, limits) >= _DOUBTFUL_GOLDEN
 
 
 def _rejudged(outcome: _Outcome, classes: list[str], limits: Limits) -> _Outcome:

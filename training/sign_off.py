@@ -138,7 +138,7 @@ def reliability(probabilities: Values, defective: Flags, groups: Sequence[Hashab
         return []
     odds = _odds(probabilities) * share / (1.0 - share)
     expected = odds / (1.0 + odds)
-    count = RELIABILITY_BINS if len(defective) >= FEW_PHOTOS else FEW_BINS
+    count = RELIABILITY_BINS if len(set(groups)) >= FEW_PHOTOS else FEW_BINS
     places = np.minimum((expected * count).astype(int), count - 1)
     bins = []
     for place in np.unique(places):

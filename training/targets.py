@@ -139,7 +139,7 @@ def asked_false_rejects(origins: LimitOrigins) -> float | None:
 
 def set_by_hand(scores: HeldOutScores, limits: Limits) -> ChosenLimits:
     """Limits that somebody chose, with what the held-out photos say of them."""
-    fused = limits.model_copy(update={"typical": typical_of(scores), "fusion": "backed"})
+    fused = limits.model_copy(update={"typical": typical_of(scores), "defect_score": "backed"})
     return _with_origins(scores, fused, BY_HAND, None)
 
 

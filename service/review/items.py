@@ -27,7 +27,7 @@ class Item:
         time: when it was inspected, UTC.
         reason: why it is in the queue: a defect, a doubt (`needs_review`), a sample of the clean ones, or
             chosen by a person.
-        doubt: how far the score lies from the limit, 0..0.5.
+        doubt: how far the score lies from 0.5, 0..0.5; a defect that one rule alone sees lies near.
         held: whether somebody is looking at it now.
     """
 

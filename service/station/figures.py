@@ -27,6 +27,8 @@ class Measured(_Figures):
 
     n_good: int = 0
     n_defective: int = 0
+    n_good_groups: int = 0
+    n_defective_groups: int = 0
     image_auroc: ImageAuroc = ImageAuroc()
     pixel_auroc: float | None = None
     aupro: float | None = None

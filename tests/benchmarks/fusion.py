@@ -64,7 +64,7 @@ def figures_of(bundle: Bundle) -> list[tuple[float, float]]:
     photos = [(photo, photo.anomaly) for photo in read_photo_scores(bundle) if photo.anomaly is not None]
     scores = held_out((photo for photo, _ in photos), bundle.manifest.classes, groups_of(bundle))
     backed = choose_with_doubt(scores, Targets(0.01)).limits
-    larger = backed.model_copy(update={"fusion": "larger"})
+    larger = backed.model_copy(update={"defect_score": "larger"})
     test = [(photo, anomaly) for photo, anomaly in photos if photo.split == "test"]
     probabilities = [min(1.0, max(0.0, 1.0 - photo.probabilities[0])) for photo, _ in test]
     anomalies = [anomaly for _, anomaly in test]

@@ -12,8 +12,8 @@ from models.decision import (
     ANOMALOUS,
     CLEAN,
     INVALID,
+    DefectScore,
     Doubt,
-    Fusion,
     Limits,
     Typical,
     anomaly_opinion,
@@ -34,7 +34,7 @@ any_limits = st.builds(
     classifier=st.floats(0.0, 1.0, exclude_min=True),
     anomaly=st.floats(0.0, 1e308, exclude_min=True),
     typical=st.none() | st.builds(Typical, classifier=st.none() | shares, anomaly=scores),
-    fusion=st.sampled_from(get_args(Fusion)),
+    defect_score=st.sampled_from(get_args(DefectScore)),
 )
 
 
@@ -92,12 +92,15 @@ def test_two_opinions_below_their_limits_say_more_than_one() -> None:
 
 def test_a_defect_that_only_one_rule_sees_scores_lower_than_one_that_both_do() -> None:
     limits = Limits(
-        classifier=0.8, anomaly=10.0, typical=Typical(classifier=0.02, anomaly=7.0), fusion="backed"
+        classifier=0.8, anomaly=10.0, typical=Typical(classifier=0.02, anomaly=7.0), defect_score="backed"
     )
-    alone, typical, both, sure = (combined_score(30.0, p, limits) for p in (0.0, 0.02, 0.85, 1.0))
-    assert 0.5 < alone < typical < both < sure
-    assert sure == pytest.approx(0.9)
-    assert alone == pytest.approx(0.5 + (anomaly_opinion(30.0, 10.0) - 0.5) / 5)
+    alone, leaning, both, sure = (combined_score(30.0, p, limits) for p in (0.02, 0.5, 0.85, 1.0))
+    assert 0.5 < alone < leaning < both < sure
+    assert alone == pytest.approx(0.5 + (anomaly_opinion(30.0, 10.0) - 0.5) / 3)
+    opinion = typical_part(limits)[1]
+    assert sure == pytest.approx(0.5 + 0.5 * (1 + 2 * (0.75 - opinion) / (1 - opinion)) / 3)
+    # Whatever is less than typical says no more, so that rounding there does not move the score.
+    assert combined_score(30.0, 0.0, limits) == combined_score(30.0, 1e-7, limits) == alone
     # It goes over into what scores below the limits without a leap.
     assert combined_score(10.0, 0.02, limits) == 0.5
     assert combined_score(9.999, 0.02, limits) == pytest.approx(0.5, abs=1e-3)

@@ -57,6 +57,16 @@ def compared(earlier: Path, inspector: Inspector, photos: Dataset) -> Compared |
     return compare(earlier, records, photos, progress=False)
 
 
+def test_photos_of_one_group_prove_no_more_than_one_photo(
+    tmp_path: Path, inspector: Inspector, photos: Dataset
+):
+    one_part = [replace(s, group="one part" if s.label != "clean" else "") for s in photos.samples]
+    found = compared(earlier_bundle(tmp_path, BLIND), inspector, replace(photos, samples=tuple(one_part)))
+    assert isinstance(found, Compared)
+    assert found.figures.escapes == Shift(n=8, before=8, now=0, mended=8, made=0, chance=1.0)
+    assert "too few photos differ" in "\n".join(describe(found))
+
+
 def test_what_got_better_is_counted_and_named(tmp_path: Path, inspector: Inspector, photos: Dataset):
     found = compared(earlier_bundle(tmp_path, BLIND), inspector, photos)
     assert isinstance(found, Compared)

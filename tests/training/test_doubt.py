@@ -58,6 +58,12 @@ def test_photos_that_are_alike_leave_as_much_doubt_as_fewer_photos_do() -> None:
     assert lows[0] == pytest.approx(lows[1], rel=0.1)
 
 
+def test_photos_of_one_group_leave_no_less_doubt_than_photos_that_stand_alone() -> None:
+    alone = drawn(60, 0, sure=False)
+    together = held_out_scores(alone.anomaly.tolist(), None, [False] * 60, groups=["one place"] * 60)
+    assert width(together) >= 0.9 * width(alone)
+
+
 def test_without_a_classifier_only_the_anomaly_limit_is_in_doubt() -> None:
     limits = choose_with_doubt(drawn(40, 0, sure=False), TARGETS).limits
     assert limits.doubt is not None

@@ -95,6 +95,16 @@ def test_figures_count_groups_of_alike_photos_once_and_say_so(inspector: Inspect
     assert "6 good photos as 3 and 4 defective photos as 2" in groups_remark(alike)
 
 
+def test_the_table_says_where_photos_are_alike(tiny_bundle: Path, tmp_path: Path):
+    photos = paint_folder(tmp_path / "photos", {"good": 4, "dent": 2})
+    files = sorted(path.relative_to(photos).as_posix() for path in photos.rglob("*.png"))
+    rows = [f"{file},{file.partition('/')[0]}" for file in files]
+    (photos / "groups.csv").write_text("\n".join(["file,group", *rows]) + "\n")
+    stream = StringIO()
+    print_evaluation(evaluate(photos, tiny_bundle), Console(file=stream, width=120))
+    assert "intervals count 4 good photos as 1 and 2 defective photos as 1" in stream.getvalue()
+
+
 def test_classes_that_the_bundle_does_not_know_are_defects_all_the_same(inspector: Inspector, tmp_path: Path):
     photos = paint_folder(tmp_path, {"good": 2, "scratched": 2, "dent": 3})
     records = inspect_samples(

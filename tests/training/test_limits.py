@@ -5,7 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from models.decision import Limits
 from training.limits import MARGIN, choose_limits, conformal_quantile, held_out_scores
+from training.targets import set_by_hand
 
 scores = st.lists(st.floats(0.0078125, 100.0, width=32), min_size=20, max_size=300)
 
@@ -40,6 +42,15 @@ def test_photos_of_few_groups_claim_no_more_than_their_groups_can() -> None:
         assert after.false_rejects.rate == before.false_rejects.rate
         assert "are of 3 groups" in after.note
         assert "groups" not in before.note
+
+
+def test_new_limits_score_what_one_rule_alone_sees_lower() -> None:
+    scores = held_out_scores([1.0, 2.0, 9.0], [0.1, 0.2, 0.9], [False, False, True])
+    chosen = choose_limits(scores, 0.02)
+    assert chosen.limits.defect_score == "backed"
+    assert set_by_hand(scores, Limits(anomaly=3.0, classifier=0.5)).limits.defect_score == "backed"
+    # What older bundles say of themselves.
+    assert Limits.model_validate({"anomaly": 3.0, "classifier": 0.5}).defect_score == "larger"
 
 
 def test_enough_photos_meet_the_target_on_new_photos() -> None:

@@ -1,5 +1,6 @@
 """Pretraining: it learns, can be resumed, and ends in a file that `--trunk` takes."""
 
+import itertools
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file
 from torchvision.models import resnet50
 
@@ -16,7 +18,7 @@ from training.batch_norm import settle
 from training.pretrain.config import PARTS, PretrainConfig, Stage
 from training.pretrain.filters import first_filters
 from training.pretrain.finish import DEVIATIONS, balance, write_trunk
-from training.pretrain.learner import Learner
+from training.pretrain.learner import Learner, bfloat16_pays
 from training.pretrain.pictures import VIEWS, Textures, render_example
 from training.pretrain.run import CHECKPOINT, LOG, pretrain
 from training.pretrain.source import Batch, Order, render_order
@@ -133,7 +135,14 @@ def test_a_run_is_logged_saved_and_resumed(tmp_path: Path) -> None:
 def test_a_finished_trunk_can_be_begun_with(tmp_path: Path, pictures: torch.Tensor) -> None:
     torch.manual_seed(1)
     path = write_trunk(Trunk(resnet50(weights=None)).eval(), tmp_path / "trunk.safetensors", seed=0, size=32)
-    begun = Learner(config(tmp_path, trunk=str(path))).trunk.eval()
+    learner = Learner(config(tmp_path, trunk=str(path)))
+    begun = learner.trunk.eval()
+    assert learner.begun_with.startswith("trunk.safetensors (as stated by whoever supplied the file")
+    written = write_trunk(
+        begun, tmp_path / "next.safetensors", seed=0, size=32, begun_with=learner.begun_with
+    )
+    with safe_open(written, "pt") as opened:
+        assert opened.metadata() == {"begun_with": learner.begun_with}
     given, _ = build_resnet50(1, load_trunk(str(path)).state)
     with torch.inference_mode():
         layers = [network.eval()(pictures) for network in (given, begun)]
@@ -144,7 +153,24 @@ def test_a_finished_trunk_can_be_begun_with(tmp_path: Path, pictures: torch.Tens
         both = torch.stack([layer[:, live].transpose(0, 1).flatten(1) for layer in (old, new)])
         alike = [float(torch.corrcoef(pair)[0, 1]) for pair in both.transpose(0, 1)]
         assert np.median(alike) > 0.99
-        assert float((both[1].std() / both[0].std()).log().abs() - np.log(1 / deviation)) < 0.3
+        assert abs(float((both[1].std() / both[0].std()).log()) + np.log(deviation)) < 0.3
+
+
+def test_bfloat16_is_tried_not_guessed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By a clock that has bfloat16, which comes second of two, take longer, and then less."""
+    state = torch.random.get_rng_state()
+    for ticks, pays in (((0, 1, 0, 2), False), ((0, 2, 0, 1), True)):
+        clock = itertools.cycle(ticks)
+        monkeypatch.setattr("training.pretrain.learner.time.perf_counter", lambda clock=clock: next(clock))
+        assert bfloat16_pays() is pays
+    assert torch.equal(torch.random.get_rng_state(), state)
+
+
+def test_a_checkpoint_of_another_glint_is_refused(tmp_path: Path) -> None:
+    learner = Learner(config(tmp_path))
+    state = {name: part for name, part in learner.state().items() if name != "begun_with"}
+    with pytest.raises(UsageError, match="another Glint"):
+        learner.restore(state)
 
 
 def test_nothing_to_resume_is_said(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
-from models.bundle import Bundle, sha256_of_file
+from models.bundle import SPLITS, Bundle, sha256_of_file
 from models.errors import BundleError, UsageError
 from models.inspector import Inspector
 from models.scores import PhotoScores, read_photo_scores, write_scores
@@ -49,6 +49,24 @@ def test_the_new_version_is_whole_and_the_old_one_untouched(bundle: Path) -> Non
     assert manifest.heatmap.limit == 2.5
     assert manifest.training["limits"] == {"derived_from": bundle.name, "anomaly": 2.5, "classifier": 0.6}
     assert manifest.limit_origins.anomaly.method == "set by hand"
+
+
+def test_alike_photos_count_once_here_too_and_the_score_keeps_its_kind(bundle: Path) -> None:
+    records = [record.model_dump() for record in Bundle.open(bundle).splits()]
+    for number, record in enumerate(records):
+        record["group"] = f"{record['split']} {number // 4}"
+    (bundle / SPLITS).unlink()
+    (bundle / SPLITS).write_text(json.dumps(records))
+    sign(bundle)
+    plan = plan_limits(bundle, Targets(0.2))
+    assert (plan.before.n_good, plan.before.n_good_groups) == (24, 6)
+    assert plan.after.false_reject_interval is not None
+    assert plan.after.false_reject_interval.high > 0.4, "as of 6 photos"
+    assert plan.chosen.origins.anomaly.n_groups == 6
+    # Figures before and after are of one kind of score, and derived bundles of older ones keep theirs.
+    assert plan.chosen.limits.defect_score == Bundle.open(bundle).manifest.limits.defect_score == "larger"
+    made = write_version(plan)
+    assert made.manifest.metrics["n_good_groups"] == 6
 
 
 def test_graphs_take_no_more_room(bundle: Path) -> None:

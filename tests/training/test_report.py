@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -105,6 +106,13 @@ def test_it_says_what_it_is_and_what_was_found(write: Write, photos: Sequence[Sa
     assert "7 defective photos with a mask" in page
     assert "not a class it knows" in page
     assert "Released for use" in page
+
+
+def test_it_says_where_photos_are_alike(write: Write, photos: Sequence[Sample]):
+    assert "one group" not in write(photos)
+    page = write([replace(sample, group=sample.label) for sample in photos])
+    assert "intervals count 8 good photos as 1 and 7 defective photos as 2" in page
+    assert "The true rate lies between 0.0\u00a0% and 84.2\u00a0%" in page  # 0 of 7, which are of two groups
 
 
 def test_notes_on_the_limits_are_shown(write: Write, photos: Sequence[Sample], tiny_bundle: Path):

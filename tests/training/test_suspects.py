@@ -10,6 +10,7 @@ from models.networks.padim import PadimFit
 from models.networks.padim_config import PadimConfig
 from tests.training.filters import Filters
 from tests.training.photos import paint_folder
+from training.anomaly import TrainingPhotos, fit_padim
 from training.data.samples import Sample
 from training.passes import take_in
 from training.report.cases import suspects_gallery
@@ -48,6 +49,23 @@ def test_among_photos_that_are_alike_and_among_few_nobody_is_named() -> None:
         fit = PadimFit(CONFIG)
         take_in(Filters(), images, [fit], "cpu", progress=False)
         assert find_suspects(Filters(), fit.finish(), samples(count), images, "cpu") == []
+
+
+def test_what_the_choice_has_seen_already_names_the_same_photos() -> None:
+    rng = np.random.default_rng(1)
+    images = np.concatenate([good_photos(40), rng.integers(0, 60, (12, SIZE, SIZE, 3), dtype=np.uint8)])
+    images[17, 8:16, 24:32] = (250, 20, 20)
+    defective = np.arange(len(images)) >= 40
+    model, choice = fit_padim(Filters(), TrainingPhotos(images, defective, range(len(images))), CONFIG)
+    assert choice.scores is not None
+    again = Filters()
+    first, second = (
+        find_suspects(trunk, model, samples(40), images[:40], "cpu", scores)
+        for trunk, scores in ((Filters(), None), (again, choice.scores))
+    )
+    assert [(s.sample, s.score, s.typical) for s in first] == [(s.sample, s.score, s.typical) for s in second]
+    assert "17.png" in [suspect.sample.name for suspect in first]
+    assert again.photos == len(second), "only what stands out is looked at again"
 
 
 def test_the_strangest_comes_first() -> None:

@@ -24,11 +24,14 @@ _SERIES = 1_000_003
 DEVIATIONS = (1.0, 0.3, 0.1)
 
 
-def write_trunk(trunk: Trunk, path: Path, *, seed: int, size: int = _SIZE) -> Path:
+def write_trunk(
+    trunk: Trunk, path: Path, *, seed: int, size: int = _SIZE, begun_with: str = "random weights"
+) -> Path:
     """Write conv1..layer3 as fp16 safetensors with torchvision's names; returns `path`.
 
     Batch norm's statistics are taken anew on pictures of `size` pixels, and every channel of layer1-3 is
-    brought to its layer's deviation on them.
+    brought to its layer's deviation on them. The file's metadata say what training had `begun_with`: the
+    terms of those weights may hold for what came of them.
     """
     finished = copy.deepcopy(trunk).cpu().float().eval()
     pictures = settling_pictures(seed, size)
@@ -40,7 +43,7 @@ def write_trunk(trunk: Trunk, path: Path, *, seed: int, size: int = _SIZE) -> Pa
         if not name.startswith("normalise.")
     }
     path.parent.mkdir(parents=True, exist_ok=True)
-    save_file(OrderedDict(sorted(state.items())), path)
+    save_file(OrderedDict(sorted(state.items())), path, metadata={"begun_with": begun_with})
     return path
 
 

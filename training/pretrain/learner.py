@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torchvision.models import resnet50
 
+from models.errors import UsageError
 from models.networks.resnet import Trunk, build_resnet50
 from training.batch_norm import settle
 from training.pretrain.config import PretrainConfig
@@ -35,7 +36,8 @@ class Learner:
     def __init__(self, config: PretrainConfig) -> None:
         self.config = config
         torch.manual_seed(config.seed)
-        self.trunk = _first_weights(config).to(config.device).to(memory_format=torch.channels_last).train()
+        trunk, self.begun_with = _first_weights(config)
+        self.trunk = trunk.to(config.device).to(memory_format=torch.channels_last).train()
         self.read_outs = ReadOuts(config.classes).to(config.device).to(memory_format=torch.channels_last)
         self.average = copy.deepcopy(self.trunk).eval().requires_grad_(False)
         workers = 1 if config.device == "cuda" else os.cpu_count() or 1
@@ -45,7 +47,7 @@ class Learner:
             _groups(self._weights), lr=config.learning_rate, betas=(0.9, 0.98)
         )
         self._steps = 0
-        self._bfloat16 = config.device == "cuda" or bfloat16_pays()
+        self._bfloat16 = config.device == "cuda" or self._pool.submit(bfloat16_pays).result()
 
     def step(self, parts: Sequence[Batch], share: float) -> dict[str, float]:
         """Learn from the parts of one step; `share` of the training is done. Returns the mean figures."""
@@ -69,10 +71,18 @@ class Learner:
             "average": self.average.state_dict(),
             "optimiser": self._optimiser.state_dict(),
             "steps": self._steps,
+            "begun_with": self.begun_with,
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go on from `state`."""
+        """Go on from `state`.
+
+        Raises:
+            UsageError: when it is of another Glint's pretraining.
+        """
+        if "begun_with" not in state:
+            raise UsageError("The checkpoint is of another Glint.", "Start anew, in another folder.")
+        self.begun_with = state["begun_with"]
         self.trunk.load_state_dict(state["trunk"])
         self.read_outs.load_state_dict(state["read_outs"])
         self.average.load_state_dict(state["average"])
@@ -97,8 +107,9 @@ class Learner:
 
 def bfloat16_pays() -> bool:
     """Whether this CPU convolves faster in bfloat16; without instructions for it, four times slower."""
-    convolution = nn.Conv2d(128, 128, 3, padding=1).to(memory_format=torch.channels_last)
-    images = torch.randn(4, 128, 12, 12).to(memory_format=torch.channels_last)
+    with torch.random.fork_rng():
+        convolution = nn.Conv2d(128, 128, 3, padding=1).to(memory_format=torch.channels_last)
+    images = torch.ones(4, 128, 12, 12).to(memory_format=torch.channels_last)
     seconds = {False: math.inf, True: math.inf}
     for _ in range(3):
         for enabled in seconds:
@@ -109,18 +120,21 @@ def bfloat16_pays() -> bool:
     return seconds[True] < seconds[False]
 
 
-def _first_weights(config: PretrainConfig) -> Trunk:
-    if config.trunk is None:
+def _first_weights(config: PretrainConfig) -> tuple[Trunk, str]:
+    """The trunk as training begins, and where its weights come from."""
+    if config.trunk in (None, "none"):
         trunk = Trunk(resnet50(weights=None))
         with torch.no_grad():
             trunk.stem.get_submodule("conv1").get_parameter("weight").copy_(first_filters())
-        return trunk
-    trunk, _ = build_resnet50(1, load_trunk(config.trunk).state)
+        return trunk, "random weights"
+    weights = load_trunk(config.trunk)
+    trunk, _ = build_resnet50(1, weights.state)
     # A finished trunk's layers are scaled for PaDiM; steps are made for layers of one scale.
     pictures = settling_pictures(config.seed, config.settle_size)
     settle(trunk, trunk, pictures)
     balance(trunk.eval(), pictures, (1.0, 1.0, 1.0))
-    return trunk
+    given = weights.provenance
+    return trunk, f"{given.name} ({given.licence}; sha256 {given.sha256})"
 
 
 def _tensors(module: nn.Module) -> list[Tensor]:

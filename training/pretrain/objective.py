@@ -2,7 +2,7 @@
 
 The question for the place is that of Wang et al., Dense Contrastive Learning for Self-Supervised Visual
 Pre-Training, CVPR 2021, equation 2, where it is known which cells of two views show the same place: of all
-cells of the other views, find the one that does.
+cells that the views of some scenes share, find the one that does.
 """
 
 from dataclasses import dataclass

@@ -43,15 +43,15 @@ def pretrain(config: PretrainConfig) -> Path:
     """
     config = replace(config, device=_device(config.device))
     checkpoint = config.out / CHECKPOINT
-    learner = Learner(config)
-    seconds, images = 0.0, 0
-    if config.resume:
-        seconds, images = _resume(learner, checkpoint)
-    elif checkpoint.exists():
+    if config.resume and not checkpoint.is_file():
+        raise UsageError(f"There is no checkpoint {checkpoint} to resume.", "Start without --resume.")
+    if not config.resume and checkpoint.exists():
         raise UsageError(
             f"{config.out} holds the checkpoint of an earlier run.",
             "Go on from it with --resume, or name another folder.",
         )
+    learner = Learner(replace(config, trunk=None) if config.resume else config)
+    seconds, images = _resume(learner, checkpoint) if config.resume else (0.0, 0)
     config.out.mkdir(parents=True, exist_ok=True)
     started, saved = time.monotonic() - seconds, time.monotonic()
     unlogged: list[dict[str, float]] = []
@@ -73,7 +73,13 @@ def pretrain(config: PretrainConfig) -> Path:
         _log(config.out / LOG, unlogged, images, time.monotonic() - started)
     _save(checkpoint, learner, time.monotonic() - started, images)
     log.info("Trained on %d pictures; settling batch norm.", images)
-    return write_trunk(learner.average, config.out / TRUNK, seed=config.seed, size=config.settle_size)
+    return write_trunk(
+        learner.average,
+        config.out / TRUNK,
+        seed=config.seed,
+        size=config.settle_size,
+        begun_with=learner.begun_with,
+    )
 
 
 def _device(choice: str) -> str:
@@ -96,8 +102,6 @@ def _parts(config: PretrainConfig, source: PictureSource, started: float, first:
 
 
 def _resume(learner: Learner, checkpoint: Path) -> tuple[float, int]:
-    if not checkpoint.is_file():
-        raise UsageError(f"There is no checkpoint {checkpoint} to resume.", "Start without --resume.")
     state: dict[str, Any] = torch.load(checkpoint, map_location="cpu", weights_only=True)
     learner.restore(state["learner"])
     return float(state["seconds"]), int(state["images"])

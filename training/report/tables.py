@@ -116,7 +116,7 @@ def escape_card(metrics: Metrics, origins: LimitOrigins) -> RateCard:
         none = "No defective part was passed."
         status = none if count == 0 else "Defective parts were passed: see the misses."
         good_news = None if count == 0 else False
-        if metrics.n_defective < 30:
+        if metrics.n_defective_groups < 30:
             status += " Few photos: the interval is what counts."
     return RateCard("Escapes", percent(interval.rate), detail, interval, target, status, good_news)
 

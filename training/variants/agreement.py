@@ -1,10 +1,11 @@
 """How far another form of the graph may be from the served one, and how far it is."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from models.answer import Inspection
-from models.decision import Limits, combined_score, straight
+from models.decision import Limits, combined_score, from_limit, straight
 from models.inspector import Inspector
 from models.manifest import Agreement
 from models.scores import GraphScores
@@ -26,7 +27,7 @@ class Compared:
 
 def chosen_records(records: Sequence[Record]) -> list[Record]:
     """At most 16 inspected photos: those whose scores are nearest to the limit, and others evenly spread."""
-    scored = sorted((r for r in records if r.inspection.score is not None), key=_doubt)
+    scored = sorted((r for r in records if r.inspection.score is not None), key=_from_limit)
     near, rest = scored[:NEAR_THE_LIMIT], scored[NEAR_THE_LIMIT:]
     step = max(1, len(rest) // SPREAD)
     return [*near, *rest[::step][:SPREAD]]
@@ -60,6 +61,8 @@ def _difference(one: Inspection, another: Inspection, limits: Limits) -> float:
     return abs(scores[0] - scores[1])
 
 
-def _doubt(record: Record) -> tuple[float, str]:
-    score = record.inspection.score
-    return abs((1.0 if score is None else score) - 0.5), record.sample.name
+def _from_limit(record: Record) -> tuple[float, str]:
+    answer = record.inspection
+    limits = Limits(anomaly=answer.anomaly.limit, classifier=answer.classifier.limit)
+    score = math.inf if answer.anomaly.score is None else answer.anomaly.score
+    return from_limit(score, answer.classifier.defect_probability, limits), record.sample.name
