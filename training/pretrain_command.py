@@ -21,6 +21,10 @@ def pretrain(
         int, typer.Option(min=0, max=2**32 - 1, help="Seed of the pictures and of the first weights.")
     ] = 0,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint in OUT.")] = False,
+    views: Annotated[
+        int,
+        typer.Option(min=1, max=2, help="Pictures of each scene; 2 also asks which cells show one place."),
+    ] = 1,
     trunk: Annotated[
         str | None,
         typer.Option(
@@ -43,6 +47,7 @@ def pretrain(
         out,
         minutes=None if images else minutes,
         images=images,
+        views=views,
         seed=seed,
         resume=resume,
         trunk=trunk,

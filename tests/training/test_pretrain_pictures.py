@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from training.pretrain.objective import judge
-from training.pretrain.pictures import STEP, VIEWS, Example, Textures, render_example, render_views
+from training.pretrain.pictures import MOST_VIEWS, STEP, Example, Textures, render_example, render_views
 from training.pretrain.source import UNKNOWN, Order, PictureSource, collate, render_order
 from training.rendering.flaws import FLAWS
 from training.rendering.shapes import KINDS, draw_shape
@@ -109,14 +109,14 @@ def test_views_show_one_scene_in_other_light(textures: Textures) -> None:
         rows, columns = (abs(a - b) for a, b in zip(first.corner, second.corner, strict=True))
         assert rows % STEP == columns % STEP == 0
         corners.append((rows, columns))
-        scenes = [np.full((SIZE + 2 * STEP, SIZE + 2 * STEP), -1) for _ in range(VIEWS)]
+        scenes = [np.full((SIZE + 2 * STEP, SIZE + 2 * STEP), -1) for _ in range(MOST_VIEWS)]
         for scene, view in zip(scenes, (first, second), strict=True):
             row, column = view.corner
             scene[row : row + SIZE, column : column + SIZE] = view.flaws.astype(int) + 100 * view.things
         both = (scenes[0] >= 0) & (scenes[1] >= 0)
         np.testing.assert_array_equal(scenes[0][both], scenes[1][both])
         assert first.surface == second.surface
-        shared = [np.zeros((*both.shape, 3)) for _ in range(VIEWS)]
+        shared = [np.zeros((*both.shape, 3)) for _ in range(MOST_VIEWS)]
         for photo, view in zip(shared, (first, second), strict=True):
             row, column = view.corner
             photo[row : row + SIZE, column : column + SIZE] = view.pixels
@@ -132,7 +132,7 @@ def test_the_place_is_asked_of_the_cells_that_two_views_share() -> None:
         Example(np.zeros((size, size, 3), np.uint8), blank.astype(np.int16), blank, blank, 0, c)
         for c in corners
     ]
-    batch = collate(examples)
+    batch = collate(examples, views=2)
     told, untold = {}, {}
     for name, side in (("place16", 16), ("place8", 8)):
         cells = size // side
@@ -146,6 +146,7 @@ def test_the_place_is_asked_of_the_cells_that_two_views_share() -> None:
     for vectors, low, high in ((told, 0.99, 1.0), (untold, 0.0, 0.3)):
         figures = judge({**others, **vectors}, batch).figures
         assert all(low <= figures[f"{name}_accuracy"] <= high for name in told)
+    assert "place8_accuracy" not in judge({**others, **told}, collate(examples)).figures
 
 
 def test_labels_are_reduced_to_the_grids_of_the_layers() -> None:
@@ -166,10 +167,10 @@ def test_labels_are_reduced_to_the_grids_of_the_layers() -> None:
 def test_another_process_renders_the_same_pictures_in_order() -> None:
     with PictureSource(classes=3, seed=1) as source:
         source.order(Order(first=0, count=2, size=32))
-        source.order(Order(first=2, count=1, size=48))
+        source.order(Order(first=2, count=1, size=48, views=2))
         first, second = source.receive(), source.receive()
         assert source.waiting == 0
     expected = render_order(Textures(3, seed=1), Order(first=0, count=2, size=32), seed=1)
     np.testing.assert_array_equal(first[1].images, expected.images)
     np.testing.assert_array_equal(first[1].flaws, expected.flaws)
-    assert second[1].images.shape == (VIEWS, 48, 48, 3)
+    assert second[1].images.shape == (MOST_VIEWS, 48, 48, 3)

@@ -19,12 +19,12 @@ from training.pretrain.config import PARTS, PretrainConfig, Stage
 from training.pretrain.filters import first_filters
 from training.pretrain.finish import DEVIATIONS, balance, write_trunk
 from training.pretrain.learner import Learner, bfloat16_pays
-from training.pretrain.pictures import VIEWS, Textures, render_example
+from training.pretrain.pictures import MOST_VIEWS, Textures, render_example
 from training.pretrain.run import CHECKPOINT, LOG, pretrain
 from training.pretrain.source import Batch, Order, render_order
 from training.trunk import load_trunk
 
-PART = VIEWS * PARTS
+PART = MOST_VIEWS * PARTS
 STAGES = (Stage(0.5, 32, PART), Stage(1.0, 48, PART))
 
 
@@ -42,7 +42,7 @@ def config(out: Path, **changes) -> PretrainConfig:
 
 @pytest.fixture(scope="module")
 def batch() -> Batch:
-    return render_order(Textures(4, seed=0), Order(first=0, count=4, size=32), seed=0)
+    return render_order(Textures(4, seed=0), Order(first=0, count=4, size=32, views=2), seed=0)
 
 
 @pytest.fixture(scope="module")
@@ -53,15 +53,25 @@ def pictures() -> torch.Tensor:
 
 @pytest.mark.real
 def test_the_loss_falls_on_pictures_seen_again_and_again(tmp_path: Path, batch: Batch) -> None:
-    learner = Learner(config(tmp_path))
+    learner = Learner(config(tmp_path, views=2))
     losses = [learner.step([batch] * 2, share=0.05)["flaw_loss"] for _ in range(10)]
     assert losses[-1] < 0.7 * losses[0]
 
 
+def test_one_view_of_each_scene_is_asked_all_but_the_place(tmp_path: Path) -> None:
+    batch = render_order(Textures(4, seed=0), Order(first=0, count=4, size=32), seed=0)
+    figures = Learner(config(tmp_path)).step([batch], share=0.05)
+    assert set(figures) == {
+        f"{name}_{figure}"
+        for name in ("surface", "texture16", "texture8", "thing", "flaw")
+        for figure in ("loss", "accuracy")
+    }
+
+
 def test_the_state_holds_all_that_is_needed_to_go_on(tmp_path: Path, batch: Batch) -> None:
-    first = Learner(config(tmp_path))
+    first = Learner(config(tmp_path, views=2))
     first.step([batch], share=0.05)
-    second = Learner(config(tmp_path, seed=1))
+    second = Learner(config(tmp_path, seed=1, views=2))
     second.restore(first.state())
     results = [learner.step([batch], share=0.05) for learner in (first, second)]
     assert results[0] == pytest.approx(results[1], rel=1e-3)
@@ -121,7 +131,7 @@ def test_the_finished_file_holds_half_precision_up_to_layer3(tmp_path: Path) -> 
 
 @pytest.mark.real
 def test_a_run_is_logged_saved_and_resumed(tmp_path: Path) -> None:
-    half = config(tmp_path, images=16 * PARTS)
+    half = config(tmp_path, images=16 * PARTS, views=2)
     assert load_trunk(str(pretrain(half))).state is not None
     with pytest.raises(UsageError, match="earlier run"):
         pretrain(half)

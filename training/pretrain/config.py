@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from training.pretrain.pictures import VIEWS
 from training.pretrain.source import Order
 
 
@@ -14,7 +13,7 @@ class Stage:
     Attributes:
         until: where it ends, as a share 0..1 of the whole training.
         size: pixels, a multiple of 16.
-        batch: pictures per step, a multiple of `VIEWS * PARTS`.
+        batch: pictures per step, a multiple of `MOST_VIEWS * PARTS`.
     """
 
     until: float
@@ -26,7 +25,7 @@ class Stage:
 PARTS = 4
 
 # Small pictures first: they cost half, and teach most of what can be learnt early.
-STAGES = (Stage(0.8, 96, 32), Stage(1.0, 128, 32))
+STAGES = (Stage(0.7, 96, 32), Stage(1.0, 128, 32))
 
 
 @dataclass(frozen=True)
@@ -38,6 +37,7 @@ class PretrainConfig:
         minutes: how long to train, earlier runs that are resumed included; None where `images` says.
         images: how many pictures to train on; None where `minutes` says.
         classes: texture classes.
+        views: pictures of each scene; with two it is also asked which of their cells show one place.
         seed: of the pictures and of the first weights.
         resume: go on from the checkpoint in `out`.
         trunk: begin with these weights, as `--trunk` of training takes them; None for random ones.
@@ -54,6 +54,7 @@ class PretrainConfig:
     minutes: float | None = 60.0
     images: int | None = None
     classes: int = 256
+    views: int = 1
     seed: int = 0
     resume: bool = False
     trunk: str | None = None
@@ -74,7 +75,7 @@ class PretrainConfig:
     def part(self, share: float, first: int) -> Order:
         """The order for one part of a step, from scene number `first` on."""
         stage = next(stage for stage in self.stages if share <= stage.until)
-        return Order(first, stage.batch // (VIEWS * PARTS), stage.size)
+        return Order(first, stage.batch // (self.views * PARTS), stage.size, self.views)
 
     def rate_factor(self, share: float) -> float:
         """What the learning rate is multiplied by: a short warm-up, then a straight line to 0."""

@@ -38,7 +38,11 @@ class Learner:
         torch.manual_seed(config.seed)
         trunk, self.begun_with = _first_weights(config)
         self.trunk = trunk.to(config.device).to(memory_format=torch.channels_last).train()
-        self.read_outs = ReadOuts(config.classes).to(config.device).to(memory_format=torch.channels_last)
+        self.read_outs = (
+            ReadOuts(config.classes, with_places=config.views > 1)
+            .to(config.device)
+            .to(memory_format=torch.channels_last)
+        )
         self.average = copy.deepcopy(self.trunk).eval().requires_grad_(False)
         workers = 1 if config.device == "cuda" else os.cpu_count() or 1
         self._pool = ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,))

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from models.networks.resnet import LAYER_CHANNELS
-from training.pretrain.pictures import FLAW_KINDS, THINGS, VIEWS
+from training.pretrain.pictures import FLAW_KINDS, MOST_VIEWS, THINGS
 from training.pretrain.source import UNKNOWN, Batch
 
 # Most cells hold neither a thing nor a flaw; they would drown the others.
@@ -22,11 +22,11 @@ _NO_THING = 0.1
 _NO_FLAW = 0.05
 
 _WEIGHTS = {
-    "surface": 0.7,
-    "texture16": 0.4,
+    "surface": 1.0,
+    "texture16": 0.5,
     "texture8": 0.2,
-    "thing": 0.8,
-    "flaw": 1.5,
+    "thing": 0.7,
+    "flaw": 1.0,
     "place16": 0.15,
     "place8": 0.15,
 }
@@ -47,7 +47,7 @@ class Judgement:
 class ReadOuts(nn.Module):
     """Linear read-outs of layer1-3; they are thrown away when the trunk is done."""
 
-    def __init__(self, classes: int) -> None:
+    def __init__(self, classes: int, *, with_places: bool = False) -> None:
         super().__init__()
         first, second, third = LAYER_CHANNELS
         self.norms = nn.ModuleList(nn.BatchNorm2d(channels, affine=False) for channels in LAYER_CHANNELS)
@@ -56,12 +56,15 @@ class ReadOuts(nn.Module):
         self.texture8 = nn.Conv2d(second, classes, 1)
         self.thing2, self.thing3 = nn.Conv2d(second, THINGS, 1), nn.Conv2d(third, THINGS, 1)
         self.flaw1, self.flaw2, self.flaw3 = (nn.Conv2d(c, FLAW_KINDS, 1) for c in (first, second, third))
-        self.place16, self.place8 = nn.Conv2d(third, _PLACE_DIMS, 1), nn.Conv2d(second, _PLACE_DIMS, 1)
+        sources = {"place16": third, "place8": second} if with_places else {}
+        self.places = nn.ModuleDict(
+            {n: nn.Conv2d(channels, _PLACE_DIMS, 1) for n, channels in sources.items()}
+        )
 
     def forward(self, layer1: Tensor, layer2: Tensor, layer3: Tensor) -> dict[str, Tensor]:
         """Logits [N, classes, h, w] on the grids of `Batch`; of the surface, [N, classes].
 
-        Of the places, vectors [N, 64, h, w] on the grids of layer3 and layer2.
+        Of the places, where they are asked, vectors [N, 64, h, w] on the grids of layer3 and layer2.
         """
         layer1, layer2, layer3 = (
             norm(layer) for norm, layer in zip(self.norms, (layer1, layer2, layer3), strict=True)
@@ -72,13 +75,12 @@ class ReadOuts(nn.Module):
             "texture8": self.texture8(layer2),
             "thing": self.thing2(layer2) + _larger(self.thing3(layer3), 2),
             "flaw": self.flaw1(layer1) + _larger(self.flaw2(layer2), 2) + _larger(self.flaw3(layer3), 4),
-            "place16": self.place16(layer3),
-            "place8": self.place8(layer2),
+            **{name: find({"place16": layer3, "place8": layer2}[name]) for name, find in self.places.items()},
         }
 
 
 def judge(logits: dict[str, Tensor], batch: Batch) -> Judgement:
-    """Weighted sum of the cross-entropies over known cells, and over the places that two views share."""
+    """Weighted sum of the cross-entropies over known cells and, of two views, over places that both show."""
     device = logits["flaw"].device
     labels = {
         "surface": batch.surfaces,
@@ -100,7 +102,7 @@ def judge(logits: dict[str, Tensor], batch: Batch) -> Judgement:
         right = (scores.detach().argmax(dim=1) == target)[told].float()
         figures[f"{name}_loss"] = entropy.item()
         figures[f"{name}_accuracy"] = right.mean().item() if right.numel() else 0.0
-    for name, side in (("place16", 16), ("place8", 8)):
+    for name, side in (("place16", 16), ("place8", 8)) if batch.views > 1 else ():
         scores = _alike(logits[name].float(), batch.corners // side)
         target = torch.arange(len(scores), device=device)
         entropy = (F.cross_entropy(scores, target) + F.cross_entropy(scores.T, target)) / 2
@@ -117,7 +119,7 @@ def _alike(vectors: Tensor, corners: npt.NDArray[np.int64]) -> Tensor:
         vectors: of cells [N, dims, h, w]; pictures 0 and 1 show one scene, 2 and 3 the next.
         corners: of each picture in its scene, in cells [N, 2].
     """
-    pairs = [_shared(vectors, corners, number) for number in range(0, len(corners), VIEWS)]
+    pairs = [_shared(vectors, corners, number) for number in range(0, len(corners), MOST_VIEWS)]
     first, second = (torch.cat(cells) for cells in zip(*pairs, strict=True))
     return first @ second.T / _TEMPERATURE
 

@@ -26,8 +26,8 @@ FLAW_KINDS = len(FLAWS) + 1
 # A fresh sample of one texture class is drawn after so many scenes.
 _REFRESH = 12
 
-# Photos of one scene; each shows another part of it, in other light and focus.
-VIEWS = 2
+# Photos of one scene, if more than one; each shows another part of it, in other light and focus.
+MOST_VIEWS = 2
 # Windows of the views start at multiples of so many pixels, a cell of layer3, and differ by so many of them.
 STEP = 16
 _STEPS = 2  # at most; small views by fewer, so that all overlap
@@ -77,7 +77,7 @@ class Textures:
 
 
 def render_views(textures: Textures, index: int, size: int, seed: int) -> list[Example]:
-    """`VIEWS` pictures [size, size] of scene number `index` of the series `seed`.
+    """`MOST_VIEWS` pictures [size, size] of scene number `index` of the series `seed`.
 
     They overlap. Now and then it draws a fresh tile first.
     """
@@ -85,7 +85,7 @@ def render_views(textures: Textures, index: int, size: int, seed: int) -> list[E
     steps = min(_STEPS, size // STEP - 1)
     scene, labels, things, flaws, surface = _scene(textures, index, size + steps * STEP, rng)
     views = []
-    for _ in range(VIEWS):
+    for _ in range(MOST_VIEWS):
         photo = _take(scene, rng)
         row, column = (STEP * int(rng.integers(steps + 1)) for _ in range(2))
         part = np.s_[row : row + size, column : column + size]

@@ -18,7 +18,6 @@ from models.files import replacing
 from training.pretrain.config import PARTS, PretrainConfig
 from training.pretrain.finish import write_trunk
 from training.pretrain.learner import Learner
-from training.pretrain.pictures import VIEWS
 from training.pretrain.source import Batch, PictureSource
 
 log = logging.getLogger(__name__)
@@ -56,7 +55,7 @@ def pretrain(config: PretrainConfig) -> Path:
     started, saved = time.monotonic() - seconds, time.monotonic()
     unlogged: list[dict[str, float]] = []
     with PictureSource(config.classes, config.seed) as source, _Shown(config.progress) as shown:
-        parts = _parts(config, source, started, images // VIEWS)
+        parts = _parts(config, source, started, images // config.views)
         while (share := config.share_done(time.monotonic() - started, images)) < 1.0:
             batches = [next(parts) for _ in range(PARTS)]
             figures = learner.step(batches, share)
@@ -93,9 +92,9 @@ def _parts(config: PretrainConfig, source: PictureSource, started: float, first:
     """Rendered parts of steps without end; sizes follow the stages, a few parts late."""
     while True:
         while source.waiting < _AHEAD:
-            order = config.part(config.share_done(time.monotonic() - started, VIEWS * first), first)
+            order = config.part(config.share_done(time.monotonic() - started, config.views * first), first)
             for number in range(PARTS):
-                source.order(type(order)(first + number * order.count, order.count, order.size))
+                source.order(replace(order, first=first + number * order.count))
             first += PARTS * order.count
         for _ in range(PARTS):
             yield source.receive()[1]

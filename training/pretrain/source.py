@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from training.pretrain.pictures import Example, Textures, render_views
+from training.pretrain.pictures import Example, Textures, render_example, render_views
 
 UNKNOWN = -100
 
@@ -21,11 +21,12 @@ _PURE = 0.7
 
 @dataclass(frozen=True)
 class Order:
-    """Views wanted of scenes `first` to `first + count - 1`, `size` pixels high and wide."""
+    """Pictures wanted, 1 or 2 of each of the scenes `first` to `first + count - 1`, `size` pixels a side."""
 
     first: int
     count: int
     size: int
+    views: int = 1
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,7 @@ class Batch:
         surfaces: texture class of each picture's ground, [N].
         corners: row and column of each picture's upper left pixel in its scene, [N, 2]. The views of a scene
             follow each other.
+        views: pictures of each scene.
     """
 
     images: npt.NDArray[np.uint8]
@@ -49,10 +51,11 @@ class Batch:
     flaws: npt.NDArray[np.int64]
     surfaces: npt.NDArray[np.int64]
     corners: npt.NDArray[np.int64]
+    views: int = 1
 
 
-def collate(examples: list[Example]) -> Batch:
-    """Put examples of one size, a multiple of 16, together."""
+def collate(examples: list[Example], views: int = 1) -> Batch:
+    """Put examples of one size, a multiple of 16, together; so many views of a scene follow each other."""
     textures = np.stack([example.textures for example in examples])
     return Batch(
         images=np.stack([example.pixels for example in examples]),
@@ -63,13 +66,17 @@ def collate(examples: list[Example]) -> Batch:
         flaws=_cells(np.stack([e.flaws for e in examples]), 4).max(axis=(3, 4)).astype(np.int64),
         surfaces=np.array([example.surface for example in examples], dtype=np.int64),
         corners=np.array([example.corner for example in examples], dtype=np.int64),
+        views=views,
     )
 
 
 def render_order(textures: Textures, order: Order, seed: int) -> Batch:
     """What was ordered."""
     scenes = range(order.first, order.first + order.count)
-    return collate([view for n in scenes for view in render_views(textures, n, order.size, seed)])
+    if order.views == 1:
+        return collate([render_example(textures, n, order.size, seed) for n in scenes])
+    pictures = [view for n in scenes for view in render_views(textures, n, order.size, seed)]
+    return collate(pictures, order.views)
 
 
 class PictureSource:
