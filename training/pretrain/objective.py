@@ -56,10 +56,8 @@ class ReadOuts(nn.Module):
         self.texture8 = nn.Conv2d(second, classes, 1)
         self.thing2, self.thing3 = nn.Conv2d(second, THINGS, 1), nn.Conv2d(third, THINGS, 1)
         self.flaw1, self.flaw2, self.flaw3 = (nn.Conv2d(c, FLAW_KINDS, 1) for c in (first, second, third))
-        sources = {"place16": third, "place8": second} if with_places else {}
-        self.places = nn.ModuleDict(
-            {n: nn.Conv2d(channels, _PLACE_DIMS, 1) for n, channels in sources.items()}
-        )
+        self.place16 = nn.Conv2d(third, _PLACE_DIMS, 1) if with_places else None
+        self.place8 = nn.Conv2d(second, _PLACE_DIMS, 1) if with_places else None
 
     def forward(self, layer1: Tensor, layer2: Tensor, layer3: Tensor) -> dict[str, Tensor]:
         """Logits [N, classes, h, w] on the grids of `Batch`; of the surface, [N, classes].
@@ -69,14 +67,16 @@ class ReadOuts(nn.Module):
         layer1, layer2, layer3 = (
             norm(layer) for norm, layer in zip(self.norms, (layer1, layer2, layer3), strict=True)
         )
-        return {
+        logits = {
             "surface": self.surface(layer3.mean(dim=(2, 3))),
             "texture16": self.texture16(layer3),
             "texture8": self.texture8(layer2),
             "thing": self.thing2(layer2) + _larger(self.thing3(layer3), 2),
             "flaw": self.flaw1(layer1) + _larger(self.flaw2(layer2), 2) + _larger(self.flaw3(layer3), 4),
-            **{name: find({"place16": layer3, "place8": layer2}[name]) for name, find in self.places.items()},
         }
+        if self.place16 is not None and self.place8 is not None:
+            logits |= {"place16": self.place16(layer3), "place8": self.place8(layer2)}
+        return logits
 
 
 def judge(logits: dict[str, Tensor], batch: Batch) -> Judgement:
@@ -126,14 +126,15 @@ def _alike(vectors: Tensor, corners: npt.NDArray[np.int64]) -> Tensor:
 
 def _shared(vectors: Tensor, corners: npt.NDArray[np.int64], number: int) -> tuple[Tensor, Tensor]:
     """Unit vectors [cells, dims] of the cells that picture `number` and the next both show, in one order."""
-    height, width = vectors.shape[2:]
-    row, column = (int(step) for step in corners[number + 1] - corners[number])
-    first = vectors[number, :, max(0, row) : height + min(0, row), max(0, column) : width + min(0, column)]
-    row, column = -row, -column
-    second = vectors[
-        number + 1, :, max(0, row) : height + min(0, row), max(0, column) : width + min(0, column)
-    ]
-    return F.normalize(first.flatten(1).T, dim=1), F.normalize(second.flatten(1).T, dim=1)
+    row, column = (corners[number + 1] - corners[number]).tolist()
+    return _from(vectors[number], row, column), _from(vectors[number + 1], -row, -column)
+
+
+def _from(cells: Tensor, row: int, column: int) -> Tensor:
+    """Unit vectors of what remains of cells [dims, h, w] once they are moved up and left by so many."""
+    height, width = cells.shape[1:]
+    rows, columns = slice(max(0, row), height + min(0, row)), slice(max(0, column), width + min(0, column))
+    return F.normalize(cells[:, rows, columns].flatten(1).T, dim=1)
 
 
 def _larger(scores: Tensor, times: int) -> Tensor:
